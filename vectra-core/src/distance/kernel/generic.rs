@@ -1,0 +1,239 @@
+//! The loop over dimensions and rows, written once for every instruction set, element type and operation.
+//!
+//! Everything here is `inline(always)`: an instruction set's entry points carry its `target_feature`, and only
+//! inside them do these functions become machine code, with the registers of that set.
+#![allow(
+    clippy::inline_always,
+    reason = "a call across a target_feature boundary would pass registers through memory"
+)]
+
+use half::f16;
+
+use super::Row;
+
+/// Sums kept in flight, so that the next multiply-add need not wait for the last one (latency 4, two a cycle).
+const ACCUMULATORS: usize = 4;
+
+/// How many bytes of rows `gather` keeps asked for ahead of the row being summed, half a first-level cache.
+const BYTES_AHEAD: usize = 16 << 10;
+
+/// How many rows ahead that may be at most.
+const ROWS_AHEAD: usize = 16;
+
+/// Bytes of a cache line on the machines we know.
+const LINE: usize = 64;
+
+/// A register of `f32` lanes.
+///
+/// # Safety of all functions
+/// They may run only where the register's instruction set exists; loads need `COUNT` (or `count`) readable
+/// elements at `from`, of any alignment that the element type has.
+pub trait Lanes: Copy {
+    /// How many lanes there are, at most 16.
+    const COUNT: usize;
+
+    /// All lanes zero.
+    unsafe fn zero() -> Self;
+
+    /// `COUNT` elements.
+    unsafe fn load(from: *const f32) -> Self;
+
+    /// `COUNT` elements, widened.
+    unsafe fn load_half(from: *const f16) -> Self;
+
+    /// `count < COUNT` elements, then zeros.
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, count: usize) -> Self {
+        let mut whole = [0.0_f32; 16];
+        // SAFETY: `count` elements are readable, and `count < COUNT <= 16` fit the array, of which `COUNT` are read.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, whole.as_mut_ptr(), count);
+            Self::load(whole.as_ptr())
+        }
+    }
+
+    /// `count < COUNT` elements, widened, then zeros.
+    #[inline(always)]
+    unsafe fn load_half_part(from: *const f16, count: usize) -> Self {
+        let mut whole = [f16::ZERO; 16];
+        // SAFETY: `count` elements are readable, and `count < COUNT <= 16` fit the array, of which `COUNT` are read.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, whole.as_mut_ptr(), count);
+            Self::load_half(whole.as_ptr())
+        }
+    }
+
+    /// Lane by lane `self + other`.
+    unsafe fn add(self, other: Self) -> Self;
+
+    /// Lane by lane `self - other`.
+    unsafe fn sub(self, other: Self) -> Self;
+
+    /// Lane by lane magnitude.
+    unsafe fn abs(self) -> Self;
+
+    /// Lane by lane `self * factor + sum`, rounded once where the hardware can.
+    unsafe fn mul_add(self, factor: Self, sum: Self) -> Self;
+
+    /// The sum of all lanes.
+    unsafe fn sum(self) -> f32;
+
+    /// Asks for the cache line at `address`, which need not be readable.
+    unsafe fn prefetch(address: *const u8);
+}
+
+/// One operation, as the step that adds the terms of some dimensions. A pair of zeros must add nothing.
+pub(super) trait Reduce {
+    /// `sum` plus the terms of `query` and `row`.
+    ///
+    /// # Safety
+    /// The instruction set of `L` must be present.
+    unsafe fn step<L: Lanes>(sum: L, query: L, row: L) -> L;
+}
+
+/// `sum q * x`
+pub(super) struct Dot;
+
+/// `sum (q - x)^2`
+pub(super) struct L2;
+
+/// `sum |q - x|`
+pub(super) struct L1;
+
+impl Reduce for Dot {
+    #[inline(always)]
+    unsafe fn step<L: Lanes>(sum: L, query: L, row: L) -> L {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { query.mul_add(row, sum) }
+    }
+}
+
+impl Reduce for L2 {
+    #[inline(always)]
+    unsafe fn step<L: Lanes>(sum: L, query: L, row: L) -> L {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let difference = query.sub(row);
+            difference.mul_add(difference, sum)
+        }
+    }
+}
+
+impl Reduce for L1 {
+    #[inline(always)]
+    unsafe fn step<L: Lanes>(sum: L, query: L, row: L) -> L {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { sum.add(query.sub(row).abs()) }
+    }
+}
+
+/// The sum over `dims` dimensions. With `AHEAD`, every line of the row at `ahead`, readable or not, is prefetched
+/// on the way: a few with each block of dimensions, since a burst would wait for free line buffers.
+///
+/// # Safety
+/// `dims` elements must be readable at `query` and `row`, and the instruction set of `L` present.
+#[inline(always)]
+unsafe fn pair<E: Row, L: Lanes, R: Reduce, const AHEAD: bool>(
+    query: *const f32,
+    row: *const E,
+    dims: usize,
+    ahead: *const E,
+) -> f32 {
+    let block = ACCUMULATORS * L::COUNT;
+    // SAFETY: every load ends at or before `dims`; the caller vouches for the rest.
+    unsafe {
+        let mut sums = [L::zero(); ACCUMULATORS];
+        let mut at = 0;
+        while at + block <= dims {
+            if AHEAD {
+                prefetch::<E, L>(ahead.wrapping_add(at), block);
+            }
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let here = at + i * L::COUNT;
+                *sum = R::step(*sum, L::load(query.add(here)), E::lanes::<L>(row.add(here)));
+            }
+            at += block;
+        }
+        if AHEAD {
+            prefetch::<E, L>(ahead.wrapping_add(at), dims - at);
+        }
+        while at + L::COUNT <= dims {
+            sums[0] = R::step(sums[0], L::load(query.add(at)), E::lanes::<L>(row.add(at)));
+            at += L::COUNT;
+        }
+        if at < dims {
+            let left = dims - at;
+            sums[1] = R::step(sums[1], L::load_part(query.add(at), left), E::part::<L>(row.add(at), left));
+        }
+        sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum()
+    }
+}
+
+/// Prefetches the lines of `count` elements at `from`, readable or not.
+///
+/// # Safety
+/// The instruction set of `L` must be present.
+#[inline(always)]
+unsafe fn prefetch<E: Row, L: Lanes>(from: *const E, count: usize) {
+    let from = from.cast::<u8>();
+    for line in 0..(count * size_of::<E>()).div_ceil(LINE) {
+        // SAFETY: the caller vouches for the instruction set; any address may be prefetched.
+        unsafe { L::prefetch(from.wrapping_add(line * LINE)) };
+    }
+}
+
+/// The sum for one row.
+///
+/// # Safety
+/// The lengths must be equal and the instruction set of `L` present.
+#[inline(always)]
+pub(super) unsafe fn one<E: Row, L: Lanes, R: Reduce>(query: &[f32], row: &[E]) -> f32 {
+    debug_assert_eq!(query.len(), row.len(), "checked by the caller");
+    // SAFETY: both slices hold `query.len()` elements; the caller vouches for the instruction set.
+    unsafe { pair::<E, L, R, false>(query.as_ptr(), row.as_ptr(), query.len(), std::ptr::null()) }
+}
+
+/// The sum for each slot's row.
+///
+/// # Safety
+/// The query must not be empty, each slot's row lie within `rows`, `out` be as long as `slots`, and the instruction
+/// set of `L` be present.
+#[inline(always)]
+pub(super) unsafe fn gather<E: Row, L: Lanes, R: Reduce>(
+    query: &[f32],
+    rows: &[E],
+    slots: &[u32],
+    out: &mut [f32],
+) {
+    let dims = query.len();
+    debug_assert_eq!(slots.len(), out.len(), "checked by the caller");
+    let start = |slot: u32| rows.as_ptr().wrapping_add(slot as usize * dims);
+    let rows_ahead = (BYTES_AHEAD / (dims * size_of::<E>())).clamp(1, ROWS_AHEAD).min(slots.len());
+    let (first, later) = slots.split_at(rows_ahead);
+    for &slot in first {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { prefetch::<E, L>(start(slot), dims) };
+    }
+    let (steady, last) = slots.split_at(later.len());
+    let (steady_out, last_out) = out.split_at_mut(later.len());
+    for ((&slot, &next), out) in steady.iter().zip(later).zip(steady_out) {
+        // SAFETY: the caller vouches that the slot's row lies within `rows`, and for the instruction set.
+        *out = unsafe { pair::<E, L, R, true>(query.as_ptr(), start(slot), dims, start(next)) };
+    }
+    for (&slot, out) in last.iter().zip(last_out) {
+        // SAFETY: the caller vouches that the slot's row lies within `rows`, and for the instruction set.
+        *out = unsafe { pair::<E, L, R, false>(query.as_ptr(), start(slot), dims, std::ptr::null()) };
+    }
+}
+
+/// The sum for each row in order.
+///
+/// # Safety
+/// `rows` must hold `out.len()` rows of a non-empty query's dimensions and the instruction set of `L` be present.
+#[inline(always)]
+pub(super) unsafe fn scan<E: Row, L: Lanes, R: Reduce>(query: &[f32], rows: &[E], out: &mut [f32]) {
+    for (row, out) in rows.chunks_exact(query.len()).zip(out) {
+        // SAFETY: a chunk is as long as the query; the caller vouches for the instruction set.
+        *out = unsafe { pair::<E, L, R, false>(query.as_ptr(), row.as_ptr(), query.len(), std::ptr::null()) };
+    }
+}

@@ -1,0 +1,244 @@
+//! AVX-512 and AVX2 registers.
+//!
+//! `avx512` asks for F, BW and VL together: masked 16-bit loads need the last two, and every processor with
+//! AVX-512 that we would prefer over its AVX2 side has all three. `avx2` asks for AVX2, FMA and F16C.
+
+use std::arch::is_x86_feature_detected;
+use std::arch::x86_64::{
+    __m256, __m256i, __m512, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_si128,
+    _mm_movehdup_ps, _mm_movehl_ps, _mm_prefetch, _mm256_add_ps, _mm256_andnot_ps, _mm256_castps256_ps128,
+    _mm256_cmpgt_epi32, _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskz_loadu_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_setr_epi32, _mm256_setzero_ps, _mm256_sub_ps, _mm512_abs_ps, _mm512_add_ps, _mm512_cvtph_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_reduce_add_ps, _mm512_setzero_ps,
+    _mm512_sub_ps,
+};
+
+use half::f16;
+
+use super::super::dispatch::Op;
+use super::Kernels;
+use super::generic::{self, Dot, L1, L2, Lanes, Reduce};
+use crate::distance::Element;
+
+/// A mask with the lowest `count <= 16` bits set.
+#[inline]
+fn lowest(count: usize) -> u16 {
+    ((1_u32 << count) - 1) as u16
+}
+
+impl Lanes for __m512 {
+    const COUNT: usize = 16;
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn zero() -> Self {
+        _mm512_setzero_ps()
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for sixteen readable elements.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn load_half(from: *const f16) -> Self {
+        // SAFETY: the caller vouches for sixteen readable elements; the load takes any alignment.
+        _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(from.cast()) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn load_part(from: *const f32, count: usize) -> Self {
+        // SAFETY: only the lowest `count` elements are read, which the caller vouches for.
+        unsafe { _mm512_maskz_loadu_ps(lowest(count), from) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn load_half_part(from: *const f16, count: usize) -> Self {
+        // SAFETY: only the lowest `count` elements are read, which the caller vouches for.
+        _mm512_cvtph_ps(unsafe { _mm256_maskz_loadu_epi16(lowest(count), from.cast()) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn add(self, other: Self) -> Self {
+        _mm512_add_ps(self, other)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn sub(self, other: Self) -> Self {
+        _mm512_sub_ps(self, other)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn abs(self) -> Self {
+        _mm512_abs_ps(self)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn mul_add(self, factor: Self, sum: Self) -> Self {
+        _mm512_fmadd_ps(self, factor, sum)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn sum(self) -> f32 {
+        _mm512_reduce_add_ps(self)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn prefetch(address: *const u8) {
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+}
+
+/// A mask register with the sign bit of the lowest `count` lanes set.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn lowest_lanes(count: usize) -> __m256i {
+    _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+}
+
+impl Lanes for __m256 {
+    const COUNT: usize = 8;
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn zero() -> Self {
+        _mm256_setzero_ps()
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for eight readable elements.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn load_half(from: *const f16) -> Self {
+        // SAFETY: the caller vouches for eight readable elements; the load takes any alignment.
+        _mm256_cvtph_ps(unsafe { _mm_loadu_si128(from.cast()) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn load_part(from: *const f32, count: usize) -> Self {
+        // SAFETY: only the lowest `count` elements are read, which the caller vouches for.
+        unsafe { _mm256_maskload_ps(from, lowest_lanes(count)) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn add(self, other: Self) -> Self {
+        _mm256_add_ps(self, other)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn sub(self, other: Self) -> Self {
+        _mm256_sub_ps(self, other)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn abs(self) -> Self {
+        _mm256_andnot_ps(_mm256_set1_ps(-0.0), self)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn mul_add(self, factor: Self, sum: Self) -> Self {
+        _mm256_fmadd_ps(self, factor, sum)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn sum(self) -> f32 {
+        let four = _mm_add_ps(_mm256_castps256_ps128(self), _mm256_extractf128_ps::<1>(self));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn prefetch(address: *const u8) {
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+}
+
+/// The entry points of one instruction set: the generic loop compiled with its features.
+macro_rules! entry_points {
+    ($module:ident, $features:literal, $lanes:ty) => {
+        mod $module {
+            use super::{Element, Kernels, Reduce, generic};
+
+            #[target_feature(enable = $features)]
+            unsafe fn one<E: Element, R: Reduce>(query: &[f32], row: &[E]) -> f32 {
+                // SAFETY: the contract is the same.
+                unsafe { generic::one::<E, $lanes, R>(query, row) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn gather<E: Element, R: Reduce>(q: &[f32], rows: &[E], slots: &[u32], out: &mut [f32]) {
+                // SAFETY: the contract is the same.
+                unsafe { generic::gather::<E, $lanes, R>(q, rows, slots, out) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn scan<E: Element, R: Reduce>(query: &[f32], rows: &[E], out: &mut [f32]) {
+                // SAFETY: the contract is the same.
+                unsafe { generic::scan::<E, $lanes, R>(query, rows, out) }
+            }
+
+            /// The table of one operation; a constant of a type because statics cannot be generic.
+            pub(super) struct Table<E, R>(std::marker::PhantomData<(E, R)>);
+
+            impl<E: Element, R: Reduce + 'static> Table<E, R> {
+                /// To be handed out only after the features were detected.
+                pub(super) const KERNELS: &'static Kernels<E> = &Kernels {
+                    name: stringify!($module),
+                    one: one::<E, R>,
+                    gather: gather::<E, R>,
+                    scan: scan::<E, R>,
+                };
+            }
+        }
+    };
+}
+entry_points!(avx512, "avx512f,avx512bw,avx512vl", std::arch::x86_64::__m512);
+entry_points!(avx2, "avx2,fma,f16c", std::arch::x86_64::__m256);
+
+/// The AVX-512 kernel, if this machine has the instructions.
+pub(super) fn avx512<E: Element>(op: Op) -> Option<&'static Kernels<E>> {
+    let present = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl");
+    present.then_some(match op {
+        Op::Dot => avx512::Table::<E, Dot>::KERNELS,
+        Op::L2 => avx512::Table::<E, L2>::KERNELS,
+        Op::L1 => avx512::Table::<E, L1>::KERNELS,
+    })
+}
+
+/// The AVX2 kernel, if this machine has the instructions.
+pub(super) fn avx2<E: Element>(op: Op) -> Option<&'static Kernels<E>> {
+    let present = is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c");
+    present.then_some(match op {
+        Op::Dot => avx2::Table::<E, Dot>::KERNELS,
+        Op::L2 => avx2::Table::<E, L2>::KERNELS,
+        Op::L1 => avx2::Table::<E, L1>::KERNELS,
+    })
+}

@@ -1,0 +1,129 @@
+//! The k best of a stream, under a total order.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// A slot and its distance. Order: by distance (`total_cmp`), ties by slot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbor {
+    /// Smaller is nearer.
+    pub distance: f32,
+    /// Position in the segment.
+    pub slot: u32,
+}
+
+impl Eq for Neighbor {}
+
+impl Ord for Neighbor {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.distance.total_cmp(&other.distance).then(self.slot.cmp(&other.slot))
+    }
+}
+
+impl PartialOrd for Neighbor {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Things with a distance, for [`TopK::bound`].
+pub trait Ranked: Ord {
+    /// Smaller is nearer.
+    fn distance(&self) -> f32;
+}
+
+impl Ranked for Neighbor {
+    fn distance(&self) -> f32 {
+        self.distance
+    }
+}
+
+/// Keeps the `k` smallest things pushed.
+#[derive(Debug, Clone)]
+pub struct TopK<T: Ranked> {
+    k: usize,
+    heap: BinaryHeap<T>,
+}
+
+impl<T: Ranked> TopK<T> {
+    /// Room for the `k` best. `k = 0` keeps nothing.
+    pub fn new(k: usize) -> Self {
+        Self { k, heap: BinaryHeap::with_capacity(k.min(4096) + 1) }
+    }
+
+    /// How many it keeps at most.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// How many it holds.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    /// The distance a newcomer has to reach: that of the k-th best, or infinity while there are fewer than k.
+    pub fn bound(&self) -> f32 {
+        if self.heap.len() < self.k {
+            f32::INFINITY
+        } else {
+            self.heap.peek().map_or(f32::NEG_INFINITY, T::distance)
+        }
+    }
+
+    /// Offers `item`; whether it is kept.
+    pub fn push(&mut self, item: T) -> bool {
+        if self.heap.len() < self.k {
+            self.heap.push(item);
+            return true;
+        }
+        match self.heap.peek_mut() {
+            Some(mut worst) if item < *worst => {
+                *worst = item;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Offers everything that `other` holds.
+    pub fn merge(&mut self, other: Self) {
+        for item in other.heap {
+            self.push(item);
+        }
+    }
+
+    /// The kept things, best first.
+    pub fn into_sorted(self) -> Vec<T> {
+        self.heap.into_sorted_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn equals_sort_and_truncate(items in proptest::collection::vec((-5i8..5, 0u32..50), 0..80), k in 0usize..20, cut in 0usize..80) {
+            let items: Vec<Neighbor> =
+                items.into_iter().map(|(d, slot)| Neighbor { distance: f32::from(d), slot }).collect();
+            let cut = cut.min(items.len());
+            let (mut a, mut b) = (TopK::new(k), TopK::new(k));
+            items[..cut].iter().for_each(|n| _ = a.push(*n));
+            items[cut..].iter().for_each(|n| _ = b.push(*n));
+            a.merge(b);
+            let mut expected = items;
+            expected.sort();
+            expected.truncate(k);
+            if k > 0 && expected.len() == k { prop_assert_eq!(a.bound().to_bits(), expected[k - 1].distance.to_bits()); }
+            prop_assert_eq!(a.into_sorted(), expected);
+        }
+    }
+}

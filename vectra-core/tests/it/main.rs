@@ -1,0 +1,4 @@
+//! The crate as others see it.
+
+mod crash_safety;
+mod determinism;
