@@ -1,0 +1,4 @@
+//! Properties of routers, maps and sets, seen from outside.
+
+mod merging;
+mod routing;

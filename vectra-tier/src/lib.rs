@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+// What a part is called and what may be wrong with it.
+mod damage;
+mod format;
+mod part;
+
+// One file: its layout, writing it, reading it.
+pub mod container;
+mod handle;
+mod section;
+
+// Many files: where parts are kept.
+mod store;
+
+pub use crate::container::Header;
+pub use crate::damage::{Damage, DamageReport};
+pub use crate::handle::{Mode, OpenError, PartHandle, ReadError};
+pub use crate::part::{PartRef, Role, SectionKind};
+pub use crate::section::Section;
+pub use crate::store::{Listing, LocalStore, MemStore, PartStore, StoreError};

@@ -1,0 +1,11 @@
+//! Properties of parts and stores, seen from outside.
+
+mod conformance;
+mod crash;
+mod damage;
+mod forged;
+mod lazy;
+mod material;
+mod probe;
+mod round_trip;
+mod write_faults;
