@@ -1,0 +1,165 @@
+//! The beam on layer 0: expand the nearest unexpanded candidate until none is left in the pool.
+
+use vectra_core::index::SearchCounts;
+use vectra_core::scorer::Scorer;
+
+use crate::graph::Links;
+use crate::scratch::{Scratch, Visited};
+
+/// Walks layer 0 from what is in the pool; the pool's capacity is the width of the beam.
+pub(crate) fn beam<L: Links, S: Scorer>(
+    links: &L,
+    scorer: &mut S,
+    scratch: &mut Scratch,
+    counts: &mut SearchCounts,
+) {
+    let Scratch { visited, pool, near, .. } = scratch;
+    while let Some(next) = pool.next_unexpanded() {
+        let neighbours = links.base(next.slot, near);
+        let keep = unvisited(visited, neighbours);
+        counts.hops += 1;
+        counts.distances += u64::from(keep.count_ones());
+        scorer.expand(next.slot, neighbours, keep, pool.bound(), pool);
+    }
+}
+
+/// Marks the nodes of a list as visited; the mask of those that exist and were not.
+pub(crate) fn unvisited(visited: &mut Visited, neighbours: &[u32]) -> u64 {
+    // Two phases, marks first and distances after them: the branches here touch only ids.
+    neighbours.iter().enumerate().fold(0, |keep, (i, slot)| keep | u64::from(visited.insert(*slot)) << i)
+}
+
+/// The same walk on an upper layer; the pool holds ordinals.
+pub(crate) fn beam_upper<L: Links, S: Scorer>(
+    links: &L,
+    layer: usize,
+    scorer: &mut S,
+    scratch: &mut Scratch,
+    counts: &mut SearchCounts,
+) {
+    let Scratch { visited, pool, near, .. } = scratch;
+    while let Some(next) = pool.next_unexpanded() {
+        counts.hops += 1;
+        for ordinal in links.upper(layer, next.slot, near) {
+            let Some(slot) = links.slot_of(*ordinal) else { continue };
+            if visited.insert(*ordinal) {
+                counts.distances += 1;
+                pool.insert(scorer.score(slot), *ordinal);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vectra_core::Neighbor;
+    use vectra_core::pool::Pool;
+    use vectra_core::scorer::VectorStore;
+
+    use super::*;
+    use crate::Params;
+    use crate::graph::{Entry, Graph};
+    use crate::store::{Rows, clustered};
+
+    /// Rings of links: each slot to the next two.
+    fn ring(rows: u32) -> Graph {
+        let mut graph = Graph::new(Params { m: 4, ..Params::default() });
+        graph.grow(rows);
+        (0..rows).for_each(|slot| graph.write(0, slot, [(slot + 1) % rows, (slot + 2) % rows].into_iter()));
+        graph
+    }
+
+    fn started(rows: usize, capacity: usize, start: Neighbor) -> Scratch {
+        let mut scratch = Scratch::default();
+        scratch.visited.reset(rows);
+        scratch.pool.reset(capacity);
+        scratch.visited.insert(start.slot);
+        scratch.pool.insert(start.distance, start.slot);
+        scratch
+    }
+
+    #[test]
+    fn a_beam_as_wide_as_the_graph_scores_each_slot_once() {
+        let store = clustered(100, 4, 5, 1);
+        let graph = ring(100);
+        let query = [0.5; 4];
+        let mut scorer = store.bind(&query);
+        let mut scratch = started(100, 100, Neighbor { distance: scorer.score(7), slot: 7 });
+        let mut counts = SearchCounts::default();
+        beam(&graph, &mut scorer, &mut scratch, &mut counts);
+        assert_eq!(counts, SearchCounts { distances: 99, hops: 100 });
+        assert_eq!(
+            scratch.pool.iter().collect::<Vec<_>>(),
+            store.exact(&query, 100, &vectra_core::admit::All)
+        );
+    }
+
+    #[test]
+    fn a_narrow_beam_stops_when_nothing_nearer_turns_up() {
+        let store = Rows::new((0..100).map(|i| vec![i as f32]).collect());
+        let graph = ring(100);
+        let mut scorer = store.bind(&[10.0]);
+        let mut scratch = started(100, 3, Neighbor { distance: scorer.score(5), slot: 5 });
+        let mut counts = SearchCounts::default();
+        beam(&graph, &mut scorer, &mut scratch, &mut counts);
+        assert_eq!(scratch.pool.iter().map(|n| n.slot).collect::<Vec<_>>(), [10, 9, 11]);
+        assert!(counts.hops < 10, "{counts:?}");
+    }
+
+    #[test]
+    fn a_beam_on_an_upper_layer_walks_ordinals() {
+        let store = Rows::new((0..400).map(|i| vec![i as f32]).collect());
+        let mut graph = Graph::new(Params { m: 4, ..Params::default() });
+        graph.grow(400);
+        let uppers = graph.uppers().len() as u32;
+        (0..uppers).for_each(|o| graph.write(1, o, std::iter::once((o + 1) % uppers)));
+        let entry: Entry = graph.entry_at(graph.uppers()[0].slot);
+        let mut scorer = store.bind(&[1000.0]);
+        let start = Neighbor { distance: scorer.score(entry.slot), slot: entry.ordinal };
+        let mut scratch = started(uppers as usize, uppers as usize, start);
+        let mut counts = SearchCounts::default();
+        beam_upper(&graph, 1, &mut scorer, &mut scratch, &mut counts);
+        assert!(
+            scratch.pool.iter().map(|n| n.slot).eq((0..uppers).rev()),
+            "the farthest along the line is nearest"
+        );
+        assert_eq!(counts.distances, u64::from(uppers) - 1);
+    }
+
+    /// Stands for a store whose blocks hold the codes of a node's neighbours: it relies on getting whole lists.
+    struct Blocks<'a, S> {
+        graph: &'a Graph,
+        inner: S,
+    }
+
+    impl<S: Scorer> Scorer for Blocks<'_, S> {
+        fn score(&mut self, slot: u32) -> f32 {
+            self.inner.score(slot)
+        }
+
+        fn expand(&mut self, node: u32, list: &[u32], keep: u64, bound: f32, out: &mut Pool) -> Option<f32> {
+            assert_eq!(list, self.graph.read(0, node, &mut [0; 64]), "the list of {node}");
+            self.inner.expand(node, list, keep, bound, out)
+        }
+    }
+
+    #[test]
+    fn every_expansion_passes_the_whole_list_of_its_node() {
+        let store = clustered(20_000, 4, 50, 3);
+        let mut graph = Graph::new(Params { m: 4, ef_construction: 8, seed: 1 });
+        graph.grow(20_000);
+        crate::build::parallel::insert_all(&mut graph, &store, 2, &|_| true).expect("not stopped");
+        let others = (0..20_000).filter(|slot| slot % 50 > 24);
+        let half = vectra_core::admit::Bits::from_slots(20_000, others);
+        let (mut scratch, mut found) = (Scratch::default(), Vec::new());
+        for slot in (0..20_000).step_by(400) {
+            let mut scorer = Blocks { graph: &graph, inner: store.bind_slot(slot) };
+            let params = vectra_core::index::SearchParams::new(5, 8);
+            let all = vectra_core::admit::All;
+            crate::search::search(&graph, &mut scorer, &params, &all, &mut scratch, &mut found);
+            assert_eq!(found.len(), 5);
+            let counts = crate::search::search(&graph, &mut scorer, &params, &half, &mut scratch, &mut found);
+            assert!(counts.hops > 0 && found.len() == 5 && found.iter().all(|n| n.slot % 50 > 24));
+        }
+    }
+}

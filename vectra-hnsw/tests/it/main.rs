@@ -1,0 +1,9 @@
+//! Recall, determinism, damage and semantics of whole graphs.
+
+mod damage;
+mod edges;
+mod filtered;
+mod frozen;
+mod recall;
+mod semantics;
+mod store;

@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+// What a section of codes says about itself, and the closed set of codecs.
+pub mod format;
+pub mod quantizer;
+
+// Scalar codes: one byte per dimension.
+pub mod sq;
+
+pub use crate::format::{FormatError, Header};
+pub use crate::quantizer::Quantizer;
+pub use crate::sq::{Sq8, Sq8Query, Sq8Rows, Sq8Scorer, Sq8View};

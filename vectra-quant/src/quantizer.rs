@@ -1,0 +1,96 @@
+//! The codecs there are, as one closed set: a section says which one wrote it.
+
+use vectra_core::Metric;
+
+use crate::sq::Sq8;
+
+/// A codec with its settings. More of them will come, none from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Quantizer {
+    /// One byte per dimension, ranges per vector.
+    Sq8(Sq8),
+}
+
+impl Quantizer {
+    /// The number that stands for this codec in files; never zero and never reused.
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::Sq8(_) => 1,
+        }
+    }
+
+    /// The codec of a file's code, if there is one.
+    ///
+    /// # Panics
+    /// If `dim` is not in `1..=`[`DIM_MAX`](crate::sq::DIM_MAX).
+    pub fn from_code(code: u8, dim: usize, metric: Metric) -> Option<Self> {
+        (code == 1).then(|| Self::Sq8(Sq8::new(dim, metric)))
+    }
+
+    /// Components per vector.
+    pub const fn dim(&self) -> usize {
+        match self {
+            Self::Sq8(sq8) => sq8.dim(),
+        }
+    }
+
+    /// How distances of the codes are measured.
+    pub const fn metric(&self) -> Metric {
+        match self {
+            Self::Sq8(sq8) => sq8.metric(),
+        }
+    }
+
+    /// Bytes from one row to the next, a multiple of 64.
+    pub const fn row_bytes(&self) -> usize {
+        match self {
+            Self::Sq8(sq8) => sq8.row_bytes(),
+        }
+    }
+
+    /// Writes the code of `vector` to `row`.
+    ///
+    /// # Panics
+    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`row_bytes`](Self::row_bytes).
+    pub fn encode(&self, vector: &[f32], row: &mut [u8]) {
+        match self {
+            Self::Sq8(sq8) => sq8.encode(vector, row),
+        }
+    }
+
+    /// Writes the vector that `row` stands for to `out`.
+    ///
+    /// # Panics
+    /// As [`encode`](Self::encode).
+    pub fn decode(&self, row: &[u8], out: &mut [f32]) {
+        match self {
+            Self::Sq8(sq8) => sq8.decode(row, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_lead_back_to_the_codec() {
+        let quantizer = Quantizer::Sq8(Sq8::new(100, Metric::Dot));
+        assert_eq!(Quantizer::from_code(quantizer.code(), 100, Metric::Dot), Some(quantizer));
+        assert_eq!((0..=u8::MAX).filter_map(|code| Quantizer::from_code(code, 1, Metric::L1)).count(), 1);
+        assert_eq!((quantizer.dim(), quantizer.metric(), quantizer.row_bytes()), (100, Metric::Dot, 128));
+    }
+
+    #[test]
+    fn it_passes_on_to_the_codec() {
+        let sq8 = Sq8::new(3, Metric::L2);
+        let (mut row, mut expected) = (vec![1; 64], vec![2; 64]);
+        Quantizer::Sq8(sq8).encode(&[1.0, 2.0, 4.0], &mut row);
+        sq8.encode(&[1.0, 2.0, 4.0], &mut expected);
+        assert_eq!(row, expected);
+        let mut vector = [0.0; 3];
+        Quantizer::Sq8(sq8).decode(&row, &mut vector);
+        assert!(vector.iter().zip([1.0, 2.0, 4.0]).all(|(found, x)| (found - x).abs() < 0.01), "{vector:?}");
+    }
+}

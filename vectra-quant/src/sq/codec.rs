@@ -1,0 +1,151 @@
+//! Vectors to rows and back.
+
+use std::borrow::Cow;
+
+use vectra_core::Metric;
+use vectra_core::vector::normalize::{MAX_DIMS, MAX_MAGNITUDE, check_finite, inverse_norm};
+
+use super::query::Sq8Query;
+use super::row::{BIAS, FACTOR_BYTES, Factors};
+
+/// The most dimensions. The products of a code (at most 255) and a signed query code (at most 128 in magnitude)
+/// then add up to at most 255 * 128 * 65,536 = 2,139,095,040, which an `i32` holds.
+pub const DIM_MAX: usize = MAX_DIMS;
+
+const _: () = assert!(255 * 128 * DIM_MAX as u64 <= i32::MAX as u64, "kernels sum in i32");
+
+/// Rows start at multiples of this, the length of a cache line.
+const ALIGN: usize = 64;
+
+/// One byte per dimension on a grid that spans the vector's own range.
+///
+/// A row of [`row_bytes`](Sq8::row_bytes) bytes, a multiple of 64:
+///
+/// | bytes | content |
+/// |---|---|
+/// | `0..dim` | codes, `u8`; component i is `mid + step * (code_i - 128)` |
+/// | `dim..row_bytes - 16` | zero |
+/// | `row_bytes - 16..` | four `f32`, little-endian: `mid`, `step`, `step * sum (code_i - 128)`, `step^2 * sum (code_i - 128)^2` |
+///
+/// With lowest component `lo` and highest `hi`: `step = (hi - lo) / 255`, `mid = lo + 128 step`. Under
+/// [`Metric::Cosine`] it is the normalised vector that is encoded. The stored sums make distances of codes a matter of
+/// one integer inner product, and keep them exact for vectors far from the origin: see [`Sq8Query`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sq8 {
+    dim: u32,
+    metric: Metric,
+}
+
+impl Sq8 {
+    /// A codec for vectors of `dim` components.
+    ///
+    /// # Panics
+    /// If `dim` is not in `1..=`[`DIM_MAX`].
+    pub const fn new(dim: usize, metric: Metric) -> Self {
+        assert!(1 <= dim && dim <= DIM_MAX, "the dimension is in 1..=65536");
+        Self { dim: dim as u32, metric }
+    }
+
+    /// Components per vector.
+    pub const fn dim(&self) -> usize {
+        self.dim as usize
+    }
+
+    /// How distances are measured.
+    pub const fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// Bytes from one row to the next.
+    pub const fn row_bytes(&self) -> usize {
+        (self.dim() + FACTOR_BYTES).next_multiple_of(ALIGN)
+    }
+
+    /// Writes the code of `vector` to `row`.
+    ///
+    /// Total: a component that is not a number counts as zero and one beyond
+    /// [`MAX_MAGNITUDE`](vectra_core::vector::normalize::MAX_MAGNITUDE) as that; under cosine a vector without a
+    /// direction is encoded as zeros.
+    ///
+    /// # Panics
+    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`row_bytes`](Self::row_bytes).
+    pub fn encode(&self, vector: &[f32], row: &mut [u8]) {
+        assert_eq!(vector.len(), self.dim(), "vector and codec have different dimensions");
+        assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
+        let (codes, rest) = row.split_at_mut(vector.len());
+        rest.fill(0);
+        let vector = sane(vector);
+        let factors = encode(&vector, self.scale(&vector), codes);
+        factors.write(row);
+    }
+
+    /// Writes the vector that `row` stands for (under cosine: the normalised one) to `out`. Total over any bytes.
+    ///
+    /// # Panics
+    /// If `out` is not [`dim`](Self::dim) long or `row` not [`row_bytes`](Self::row_bytes).
+    pub fn decode(&self, row: &[u8], out: &mut [f32]) {
+        assert_eq!(out.len(), self.dim(), "vector and codec have different dimensions");
+        assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
+        let factors = Factors::read(row);
+        out.iter_mut().zip(row).for_each(|(x, code)| *x = factors.decode(*code));
+    }
+
+    /// Encodes `query`, to be compared with rows of this codec, of any section.
+    ///
+    /// # Panics
+    /// If `query` is not [`dim`](Self::dim) long.
+    pub fn bind(&self, query: &[f32]) -> Sq8Query {
+        assert_eq!(query.len(), self.dim(), "query and codec have different dimensions");
+        let query = sane(query);
+        Sq8Query::of_vector(*self, &query, self.scale(&query))
+    }
+
+    /// What components are multiplied with before they are encoded.
+    fn scale(self, vector: &[f32]) -> f64 {
+        if self.metric == Metric::Cosine { f64::from(inverse_norm(vector)) } else { 1.0 }
+    }
+}
+
+/// The vector with every component a number that sums can bear; almost always the vector itself.
+fn sane(vector: &[f32]) -> Cow<'_, [f32]> {
+    if check_finite(vector).is_ok() {
+        return Cow::Borrowed(vector);
+    }
+    let number = |x: &f32| if x.is_nan() { 0.0 } else { x.clamp(-MAX_MAGNITUDE, MAX_MAGNITUDE) };
+    Cow::Owned(vector.iter().map(number).collect())
+}
+
+/// Encodes `scale * vector`, for a finite vector and a scale of at least zero; everything in `f64` but what is stored.
+pub(super) fn encode(vector: &[f32], scale: f64, codes: &mut [u8]) -> Factors {
+    let range = vector.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), x| (l.min(*x), h.max(*x)));
+    let (low, high) = (f64::from(range.0) * scale, f64::from(range.1) * scale);
+    // Rounded to what is stored before anything is derived from it.
+    let step = ((high - low) / 255.0) as f32;
+    let mid = (low + 128.0 * f64::from(step)) as f32;
+    // A constant vector (and one whose range is too small for an f32) is its middle.
+    let levels = if step > 0.0 { 1.0 / f64::from(step) } else { 0.0 };
+    let (factor, offset) = (scale * levels, f64::from(BIAS) - f64::from(mid) * levels);
+    for (code, x) in codes.iter_mut().zip(vector) {
+        *code = nearest_code(f64::from(*x) * factor + offset);
+    }
+    // At most 2^14 * 65,536 = 2^30.
+    let (sum, squares) = codes.iter().fold((0_i32, 0_i32), |(sum, squares), code| {
+        let signed = i32::from(*code) - BIAS;
+        (sum + signed, squares + signed * signed)
+    });
+    let wide = f64::from(step);
+    let (sum, squares) = (f64::from(sum), f64::from(squares));
+    Factors { mid, step, sum: (wide * sum) as f32, energy: (wide * wide * squares) as f32 }
+}
+
+/// The code nearest to `level`, without the branches of `round` and a checked cast, so that many are computed at once:
+/// next to 1.5 * 2^52 the `f64` are the integers, so the addition rounds and leaves the result in the low bits.
+#[inline]
+fn nearest_code(level: f64) -> u8 {
+    const INTEGERS: f64 = 6_755_399_441_055_744.0;
+    (level.clamp(0.0, 255.0) + INTEGERS).to_bits() as u8
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "values that are exact in f32")]
+mod tests;

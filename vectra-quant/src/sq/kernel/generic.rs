@@ -1,0 +1,193 @@
+//! The loop over codes and rows, written once for every instruction set.
+//!
+//! Everything here is `inline(always)`: an instruction set's entry points carry its `target_feature`, and only
+//! inside them do these functions become machine code, with the registers of that set.
+#![allow(
+    clippy::inline_always,
+    reason = "a call across a target_feature boundary would pass registers through memory"
+)]
+
+use super::super::manhattan;
+use super::Kernels;
+
+/// Sums kept in flight within a row. Few, as rows are short and processors overlap one row with the next.
+const ACCUMULATORS: usize = 2;
+
+/// How many rows ahead of the one being summed `gather` prefetches.
+const ROWS_AHEAD: usize = 8;
+
+/// How many cache lines of a row are prefetched at most; the hardware streams the rest.
+const LINES_AHEAD: usize = 8;
+
+/// Bytes of a cache line on the machines we know.
+const LINE: usize = 64;
+
+/// Registers of `i32` sums that take [`WIDTH`](Sums::WIDTH) codes a step.
+///
+/// # Safety of all functions
+/// They may run only where the register's instruction set exists.
+pub(super) trait Sums: Copy {
+    /// Codes a step, at most 64.
+    const WIDTH: usize;
+
+    /// All sums zero.
+    unsafe fn zero() -> Self;
+
+    /// Adds the products of `WIDTH` codes, exactly. Both pointers must be good for `WIDTH` bytes, of any alignment.
+    unsafe fn step(self, query: *const i8, codes: *const u8) -> Self;
+
+    /// Sum by sum `self + other`.
+    unsafe fn add(self, other: Self) -> Self;
+
+    /// The sum of the sums.
+    unsafe fn total(self) -> i32;
+
+    /// Asks for the cache line at `address`, which need not be readable.
+    unsafe fn prefetch(address: *const u8);
+}
+
+/// The sum over `len` codes.
+///
+/// # Safety
+/// `len` bytes must be readable at both pointers and the instruction set of `S` present.
+#[inline(always)]
+unsafe fn pair<S: Sums>(query: *const i8, codes: *const u8, len: usize) -> i32 {
+    // SAFETY: every step ends at or before `len` or within the padded arrays; the caller vouches for the rest.
+    unsafe {
+        let mut sums = [S::zero(); ACCUMULATORS];
+        let mut at = 0;
+        while at + ACCUMULATORS * S::WIDTH <= len {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let here = at + i * S::WIDTH;
+                *sum = sum.step(query.add(here), codes.add(here));
+            }
+            at += ACCUMULATORS * S::WIDTH;
+        }
+        while at + S::WIDTH <= len {
+            sums[0] = sums[0].step(query.add(at), codes.add(at));
+            at += S::WIDTH;
+        }
+        if at < len {
+            let (mut last_query, mut last_codes) = ([0_i8; 64], [0_u8; 64]);
+            std::ptr::copy_nonoverlapping(query.add(at), last_query.as_mut_ptr(), len - at);
+            std::ptr::copy_nonoverlapping(codes.add(at), last_codes.as_mut_ptr(), len - at);
+            sums[1] = sums[1].step(last_query.as_ptr(), last_codes.as_ptr());
+        }
+        sums[0].add(sums[1]).total()
+    }
+}
+
+/// Prefetches the row at `start`: its first lines and the last one, which holds what is read behind the codes.
+///
+/// # Safety
+/// The instruction set of `S` must be present.
+#[inline(always)]
+pub(super) unsafe fn prefetch_row<S: Sums>(rows: &[u8], start: usize, stride: usize) {
+    let row = rows.as_ptr().wrapping_add(start);
+    let lines = stride.div_ceil(LINE).min(LINES_AHEAD);
+    for line in 0..lines {
+        // SAFETY: the caller vouches for the instruction set; any address may be prefetched.
+        unsafe { S::prefetch(row.wrapping_add(line * LINE)) };
+    }
+    if lines == LINES_AHEAD {
+        // SAFETY: the caller vouches for the instruction set; any address may be prefetched.
+        unsafe { S::prefetch(row.wrapping_add(stride - 1)) };
+    }
+}
+
+/// # Safety
+/// See [`super::OneFn`].
+#[inline(always)]
+pub(super) unsafe fn one<S: Sums>(query: &[i8], codes: &[u8]) -> i32 {
+    debug_assert_eq!(query.len(), codes.len(), "checked by the caller");
+    // SAFETY: both slices hold `query.len()` bytes; the caller vouches for the instruction set.
+    unsafe { pair::<S>(query.as_ptr(), codes.as_ptr(), query.len()) }
+}
+
+/// # Safety
+/// See [`super::GatherFn`].
+#[inline(always)]
+pub(super) unsafe fn gather<S: Sums>(
+    query: &[i8],
+    rows: &[u8],
+    stride: usize,
+    slots: &[u32],
+    out: &mut [i32],
+) {
+    debug_assert!(query.len() <= stride && slots.len() == out.len(), "checked by the caller");
+    for &slot in slots.iter().take(ROWS_AHEAD) {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { prefetch_row::<S>(rows, slot as usize * stride, stride) };
+    }
+    for (i, (&slot, out)) in slots.iter().zip(out).enumerate() {
+        if let Some(&next) = slots.get(i + ROWS_AHEAD) {
+            // SAFETY: the caller vouches for the instruction set.
+            unsafe { prefetch_row::<S>(rows, next as usize * stride, stride) };
+        }
+        let start = slot as usize * stride;
+        debug_assert!(start + stride <= rows.len(), "checked by the caller");
+        // SAFETY: the caller vouches that the slot's row lies within `rows` and is no shorter than the query, and
+        // for the instruction set.
+        *out = unsafe { pair::<S>(query.as_ptr(), rows.as_ptr().add(start), query.len()) };
+    }
+}
+
+/// # Safety
+/// See [`super::ScanFn`].
+#[inline(always)]
+pub(super) unsafe fn scan<S: Sums>(query: &[i8], rows: &[u8], stride: usize, out: &mut [i32]) {
+    debug_assert!(query.len() <= stride, "checked by the caller");
+    for (row, out) in rows.chunks_exact(stride).zip(out) {
+        // SAFETY: a row is no shorter than the query; the caller vouches for the instruction set.
+        *out = unsafe { pair::<S>(query.as_ptr(), row.as_ptr(), query.len()) };
+    }
+}
+
+/// Sixteen sums in a plain array: whatever registers the compiler's base target has, on any architecture.
+impl Sums for [i32; 16] {
+    const WIDTH: usize = 16;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        [0; 16]
+    }
+
+    #[inline(always)]
+    unsafe fn step(mut self, query: *const i8, codes: *const u8) -> Self {
+        // SAFETY: the caller vouches for sixteen readable bytes at each; arrays of bytes need no alignment.
+        let (query, codes) = unsafe { (query.cast::<[i8; 16]>().read(), codes.cast::<[u8; 16]>().read()) };
+        for i in 0..16 {
+            self[i] += i32::from(query[i]) * i32::from(codes[i]);
+        }
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn add(mut self, other: Self) -> Self {
+        self.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn total(self) -> i32 {
+        self.iter().sum()
+    }
+
+    /// There is no portable prefetch.
+    #[inline(always)]
+    unsafe fn prefetch(_address: *const u8) {}
+}
+
+/// The kernels that every machine can run.
+pub(super) fn portable() -> &'static Kernels {
+    type Lanes = [i32; 16];
+    static PORTABLE: Kernels = Kernels {
+        name: "portable",
+        one: one::<Lanes>,
+        gather: gather::<Lanes>,
+        scan: scan::<Lanes>,
+        manhattan: manhattan::distance,
+        prefetch: prefetch_row::<Lanes>,
+    };
+    &PORTABLE
+}

@@ -1,0 +1,156 @@
+//! The kernels: inner products of unsigned codes with a signed query, and L1 distances to codes.
+//!
+//! Products are summed in `i32` without saturation, so all kernels agree to the bit with the scalar sum, whatever the
+//! order; L1 distances agree because the order is fixed.
+//! Everything unsafe about codes is in this folder. [`Kernels`] is the safe door: it can only be built by the file of
+//! an instruction set after detecting it, and its methods check every length and slot before the loop.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+mod generic;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+/// The longest query: beyond it, products of 255 and -128 could leave the range of an `i32`.
+pub const LEN_MAX: usize = super::DIM_MAX;
+
+/// Sums over codes, computed with one instruction set.
+///
+/// Ask for many rows at once: the whole loop of [`gather`](Kernels::gather) and [`scan`](Kernels::scan) runs behind a
+/// single indirect call.
+pub struct Kernels {
+    name: &'static str,
+    one: OneFn,
+    gather: GatherFn,
+    scan: ScanFn,
+    manhattan: ManhattanFn,
+    prefetch: PrefetchFn,
+}
+
+/// `one(query, codes)`; needs equal lengths of at most `LEN_MAX` and the instruction set.
+type OneFn = unsafe fn(&[i8], &[u8]) -> i32;
+/// `gather(query, rows, stride, slots, out)`; needs every slot's row within `rows`, a query no longer than the stride
+/// and `LEN_MAX`, an `out` as long as `slots`, and the instruction set.
+type GatherFn = unsafe fn(&[i8], &[u8], usize, &[u32], &mut [i32]);
+/// `scan(query, rows, stride, out)`; needs `out.len()` rows, a query no longer than the stride and `LEN_MAX`, and the
+/// instruction set.
+type ScanFn = unsafe fn(&[i8], &[u8], usize, &mut [i32]);
+/// `manhattan(query, codes, mid, step)`; needs the instruction set.
+type ManhattanFn = unsafe fn(&[f32], &[u8], f32, f32) -> f32;
+/// `prefetch(rows, start, stride)`; needs the instruction set.
+type PrefetchFn = unsafe fn(&[u8], usize, usize);
+
+impl Kernels {
+    /// The instruction set: `avx512vnni`, `avxvnni`, `avx2`, `neon` or `portable`.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// `sum codes_i * query_i` for one row.
+    ///
+    /// # Panics
+    /// If the lengths differ or are beyond [`LEN_MAX`].
+    #[inline]
+    pub fn one(&self, query: &[i8], codes: &[u8]) -> i32 {
+        assert_eq!(query.len(), codes.len(), "query and codes have different dimensions");
+        assert!(query.len() <= LEN_MAX, "longer sums could overflow");
+        // SAFETY: the lengths are equal and within the limit, and a `Kernels` exists only where its instruction set
+        // does.
+        unsafe { (self.one)(query, codes) }
+    }
+
+    /// `sum codes_i * query_i` over the first `query.len()` bytes of each row `slots[i]` of `rows`, into `out[i]`. Rows are `stride`
+    /// bytes apart; the ones further on are prefetched meanwhile.
+    ///
+    /// # Panics
+    /// If the query is longer than the stride or [`LEN_MAX`], the stride is zero, a slot is not below
+    /// `rows.len() / stride`, or `out` is not as long as `slots`.
+    #[inline]
+    pub fn gather(&self, query: &[i8], rows: &[u8], stride: usize, slots: &[u32], out: &mut [i32]) {
+        assert!(stride > 0 && query.len() <= stride.min(LEN_MAX), "a query fits a row");
+        assert_eq!(slots.len(), out.len(), "one result for each slot");
+        let count = rows.len() / stride;
+        // A maximum instead of an early exit: no branch per slot.
+        let highest = slots.iter().copied().max();
+        assert!(
+            highest.is_none_or(|slot| (slot as usize) < count),
+            "slot {highest:?} is beyond the {count} rows"
+        );
+        // SAFETY: each slot is below the number of whole rows, the query fits a row and the limit, the lengths of
+        // `slots` and `out` are equal, and a `Kernels` exists only where its instruction set does.
+        unsafe { (self.gather)(query, rows, stride, slots, out) }
+    }
+
+    /// `sum codes_i * query_i` over the first `query.len()` bytes of each of the `out.len()` rows of `rows`, `stride` bytes apart.
+    ///
+    /// # Panics
+    /// If the query is longer than the stride or [`LEN_MAX`], the stride is zero, or `rows` does not hold exactly
+    /// `out.len()` rows.
+    #[inline]
+    pub fn scan(&self, query: &[i8], rows: &[u8], stride: usize, out: &mut [i32]) {
+        assert!(stride > 0 && query.len() <= stride.min(LEN_MAX), "a query fits a row");
+        assert_eq!(Some(rows.len()), out.len().checked_mul(stride), "one result for each row");
+        // SAFETY: `rows` holds `out.len()` rows, the query fits a row and the limit, and a `Kernels` exists only
+        // where its instruction set does.
+        unsafe { (self.scan)(query, rows, stride, out) }
+    }
+
+    /// `sum |query_i - (mid + step * (codes_i - 128))|` for one row.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[inline]
+    pub fn manhattan(&self, query: &[f32], codes: &[u8], mid: f32, step: f32) -> f32 {
+        assert_eq!(query.len(), codes.len(), "query and codes have different dimensions");
+        // SAFETY: a `Kernels` exists only where its instruction set does.
+        unsafe { (self.manhattan)(query, codes, mid, step) }
+    }
+
+    /// Asks for the row at `slot` ahead of its use; a slot beyond the rows does no harm.
+    #[inline]
+    pub fn prefetch(&self, rows: &[u8], stride: usize, slot: u32) {
+        // SAFETY: a `Kernels` exists only where its instruction set does.
+        unsafe { (self.prefetch)(rows, (slot as usize).wrapping_mul(stride), stride) }
+    }
+}
+
+impl fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernels").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The kernels to use on this machine, chosen at the first call.
+pub fn kernels() -> &'static Kernels {
+    static CHOSEN: OnceLock<&'static Kernels> = OnceLock::new();
+    CHOSEN.get_or_init(|| all_kernels()[0])
+}
+
+/// Every kernel that this machine can run, the preferred one first; never empty.
+pub fn all_kernels() -> Vec<&'static Kernels> {
+    let mut all = native();
+    all.push(generic::portable());
+    all
+}
+
+#[cfg(target_arch = "x86_64")]
+fn native() -> Vec<&'static Kernels> {
+    x86_64::detected()
+}
+
+#[cfg(target_arch = "aarch64")]
+fn native() -> Vec<&'static Kernels> {
+    aarch64::detected()
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn native() -> Vec<&'static Kernels> {
+    Vec::new()
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "values that are exact in f32")]
+mod tests;

@@ -1,0 +1,203 @@
+//! VNNI in 512 and 256 bits, and AVX2 without it.
+//!
+//! `vpdpbusd` multiplies unsigned with signed bytes and adds four products to each `i32` sum without saturating.
+//! Its 16-bit sibling `vpmaddubsw` saturates, so plain AVX2 widens to 16 bits first.
+
+use std::arch::is_x86_feature_detected;
+use std::arch::x86_64::{
+    __m256i, __m512i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_prefetch,
+    _mm_shuffle_epi32, _mm256_add_epi32, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16,
+    _mm256_dpbusd_avx_epi32, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_setzero_si256, _mm512_add_epi32, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32,
+    _mm512_setzero_si512,
+};
+
+use super::super::manhattan;
+use super::Kernels;
+use super::generic::{self, Sums};
+
+/// 512-bit VNNI.
+#[derive(Clone, Copy)]
+struct Vnni512(__m512i);
+
+impl Sums for Vnni512 {
+    const WIDTH: usize = 64;
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn zero() -> Self {
+        Self(_mm512_setzero_si512())
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn step(self, query: *const i8, codes: *const u8) -> Self {
+        // SAFETY: the caller vouches for 64 readable bytes at each; the loads take any alignment.
+        let (query, codes) = unsafe { (_mm512_loadu_si512(query.cast()), _mm512_loadu_si512(codes.cast())) };
+        Self(_mm512_dpbusd_epi32(self.0, codes, query))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(_mm512_add_epi32(self.0, other.0))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn total(self) -> i32 {
+        _mm512_reduce_add_epi32(self.0)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn prefetch(address: *const u8) {
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+}
+
+/// The sum of eight sums.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn total(sums: __m256i) -> i32 {
+    let four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+    let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b01_00_11_10>(four));
+    _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<0b10_11_00_01>(two)))
+}
+
+/// 256-bit VNNI, as processors without AVX-512 have it.
+#[derive(Clone, Copy)]
+struct Vnni256(__m256i);
+
+impl Sums for Vnni256 {
+    const WIDTH: usize = 32;
+
+    #[inline]
+    #[target_feature(enable = "avx2,avxvnni")]
+    unsafe fn zero() -> Self {
+        Self(_mm256_setzero_si256())
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,avxvnni")]
+    unsafe fn step(self, query: *const i8, codes: *const u8) -> Self {
+        // SAFETY: the caller vouches for 32 readable bytes at each; the loads take any alignment.
+        let (query, codes) = unsafe { (_mm256_loadu_si256(query.cast()), _mm256_loadu_si256(codes.cast())) };
+        Self(_mm256_dpbusd_avx_epi32(self.0, codes, query))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,avxvnni")]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(_mm256_add_epi32(self.0, other.0))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,avxvnni")]
+    unsafe fn total(self) -> i32 {
+        total(self.0)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,avxvnni")]
+    unsafe fn prefetch(address: *const u8) {
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+}
+
+/// Products of widened 16-bit integers: at most 255 * 128 each, two of them fit an `i32` many times.
+#[derive(Clone, Copy)]
+struct Widened(__m256i);
+
+impl Sums for Widened {
+    const WIDTH: usize = 16;
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn zero() -> Self {
+        Self(_mm256_setzero_si256())
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn step(self, query: *const i8, codes: *const u8) -> Self {
+        // SAFETY: the caller vouches for 16 readable bytes at each; the loads take any alignment.
+        let (query, codes) = unsafe { (_mm_loadu_si128(query.cast()), _mm_loadu_si128(codes.cast())) };
+        let products = _mm256_madd_epi16(_mm256_cvtepu8_epi16(codes), _mm256_cvtepi8_epi16(query));
+        Self(_mm256_add_epi32(self.0, products))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(_mm256_add_epi32(self.0, other.0))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn total(self) -> i32 {
+        total(self.0)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn prefetch(address: *const u8) {
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+}
+
+/// The entry points of one instruction set: the generic loop compiled with its features.
+macro_rules! entry_points {
+    ($module:ident, $features:literal, $sums:ident) => {
+        mod $module {
+            use super::{Kernels, generic, manhattan};
+
+            #[target_feature(enable = $features)]
+            unsafe fn one(query: &[i8], codes: &[u8]) -> i32 {
+                // SAFETY: the contract is the same.
+                unsafe { generic::one::<super::$sums>(query, codes) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn gather(query: &[i8], rows: &[u8], stride: usize, slots: &[u32], out: &mut [i32]) {
+                // SAFETY: the contract is the same.
+                unsafe { generic::gather::<super::$sums>(query, rows, stride, slots, out) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn scan(query: &[i8], rows: &[u8], stride: usize, out: &mut [i32]) {
+                // SAFETY: the contract is the same.
+                unsafe { generic::scan::<super::$sums>(query, rows, stride, out) }
+            }
+
+            #[target_feature(enable = $features)]
+            fn l1(query: &[f32], codes: &[u8], mid: f32, step: f32) -> f32 {
+                manhattan::distance(query, codes, mid, step)
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn prefetch(rows: &[u8], start: usize, stride: usize) {
+                // SAFETY: the contract is the same.
+                unsafe { generic::prefetch_row::<super::$sums>(rows, start, stride) }
+            }
+
+            /// To be handed out only after the features were detected.
+            pub(super) static KERNELS: Kernels =
+                Kernels { name: stringify!($module), one, gather, scan, manhattan: l1, prefetch };
+        }
+    };
+}
+entry_points!(avx512vnni, "avx512f,avx512vnni", Vnni512);
+entry_points!(avxvnni, "avx2,avxvnni", Vnni256);
+entry_points!(avx2, "avx2", Widened);
+
+/// The kernels that this machine can run, the preferred one first.
+pub(super) fn detected() -> Vec<&'static Kernels> {
+    let avx2 = is_x86_feature_detected!("avx2");
+    let candidates = [
+        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni"), &avx512vnni::KERNELS),
+        (avx2 && is_x86_feature_detected!("avxvnni"), &avxvnni::KERNELS),
+        (avx2, &avx2::KERNELS),
+    ];
+    candidates.into_iter().filter_map(|(present, kernels)| present.then_some(kernels)).collect()
+}

@@ -1,0 +1,16 @@
+//! Scalar codes: each dimension rounded to a grid of 256 levels that spans the vector's own range.
+//!
+//! The range belongs to the vector, not to the collection (as in locally-adaptive quantization, LVQ, Aguerrebere et
+//! al. 2023, there with a common mean that is left out here): nothing is trained, nothing drifts as data changes,
+//! and a query encoded once can be compared with the codes of every segment.
+
+mod codec;
+pub mod kernel;
+mod manhattan;
+mod query;
+mod row;
+mod store;
+
+pub use codec::{DIM_MAX, Sq8};
+pub use query::Sq8Query;
+pub use store::{Sq8Rows, Sq8Scorer, Sq8View};

@@ -1,0 +1,187 @@
+//! A query as codes, and the formulas that give distances of codes.
+
+use vectra_core::Metric;
+
+use super::codec::{Sq8, encode};
+use super::kernel::{Kernels, kernels};
+use super::row::{BIAS, Factors};
+
+/// Rows whose integer products are computed before they are turned into distances.
+const BLOCK: usize = 64;
+
+/// How many rows ahead of the one being decoded `gather` prefetches; decoding is slow enough for a few.
+const ROWS_AHEAD: usize = 2;
+
+/// Where the query's codes are cut into whole registers of every kernel.
+const ALIGN: usize = 64;
+
+/// A query, encoded once, that can be compared with any row of the same [`Sq8`].
+///
+/// Both sides are `mid + step * b` with signed codes `b`, so with `D = mid_q - mid_x`, `S = step * sum b`,
+/// `E = step^2 * sum b^2` and the integer `P = sum b_q b_x`:
+///
+/// - L2: `|q - x|^2 = D * (dim * D + 2 (S_q - S_x)) + E_q + E_x - 2 step_q step_x P`. The middles enter only by their
+///   difference, so a common offset of all vectors costs no precision.
+/// - cosine: half of that, as `1 - q . x = |q - x|^2 / 2` between vectors of norm 1. Unlike the inner product of the
+///   codes its error shrinks with the distance.
+/// - dot: `-(q . x) = -(dim * mid_q mid_x + mid_q S_x + mid_x S_q + step_q step_x P)`.
+/// - L1 has no such form: the row is decoded on the way and compared with the query itself.
+///
+/// Every operation treats the two sides alike, so the distance of two stored codes is the same in both directions.
+#[derive(Clone)]
+pub struct Sq8Query {
+    codec: Sq8,
+    factors: Factors,
+    side: Side,
+    kernels: &'static Kernels,
+}
+
+/// What the rows are compared with.
+#[derive(Clone)]
+enum Side {
+    /// Signed codes, zeros up to a multiple of 64: bytes of a row behind its codes count nothing.
+    Codes {
+        codes: Vec<i8>,
+        /// `128 * sum b_q`: what the unsigned codes of a row add to the product of signed ones.
+        bias: i32,
+    },
+    /// The components themselves.
+    Components(Vec<f32>),
+}
+
+impl Sq8Query {
+    /// `scale * query`, all components finite.
+    pub(super) fn of_vector(codec: Sq8, query: &[f32], scale: f64) -> Self {
+        if codec.metric() == Metric::L1 {
+            let side = Side::Components(query.to_vec());
+            return Self { codec, factors: Factors::default(), side, kernels: kernels() };
+        }
+        let mut codes = vec![0; query.len()];
+        let factors = encode(query, scale, &mut codes);
+        Self { codec, factors, side: Side::of_codes(&codes), kernels: kernels() }
+    }
+
+    /// The vector that `row` stands for, as the query.
+    pub(super) fn of_row(codec: Sq8, row: &[u8]) -> Self {
+        let (factors, codes) = (Factors::read(row), &row[..codec.dim()]);
+        let side = if codec.metric() == Metric::L1 {
+            Side::Components(codes.iter().map(|code| factors.decode(*code)).collect())
+        } else {
+            Side::of_codes(codes)
+        };
+        Self { codec, factors, side, kernels: kernels() }
+    }
+
+    /// The codec that encoded it.
+    pub fn codec(&self) -> Sq8 {
+        self.codec
+    }
+
+    /// The distance to `row`.
+    ///
+    /// # Panics
+    /// If `row` is not [`Sq8::row_bytes`] long.
+    pub fn score_row(&self, row: &[u8]) -> f32 {
+        assert_eq!(row.len(), self.codec.row_bytes(), "a row has row_bytes bytes");
+        match &self.side {
+            Side::Codes { codes, bias } => {
+                let product = self.kernels.one(codes, &row[..codes.len()]);
+                self.finish(product - bias, &Factors::read(row))
+            }
+            Side::Components(components) => {
+                let Factors { mid, step, .. } = Factors::read(row);
+                self.kernels.manhattan(components, &row[..components.len()], mid, step)
+            }
+        }
+    }
+
+    /// The distances to `out.len()` rows that lie one after the other, at the speed of memory.
+    ///
+    /// # Panics
+    /// If `rows` is not `out.len()` times [`Sq8::row_bytes`] long.
+    pub fn scan(&self, rows: &[u8], out: &mut [f32]) {
+        let stride = self.codec.row_bytes();
+        assert_eq!(Some(rows.len()), out.len().checked_mul(stride), "one result for each row");
+        let mut products = [0; BLOCK];
+        for (rows, out) in rows.chunks(BLOCK * stride).zip(out.chunks_mut(BLOCK)) {
+            match &self.side {
+                Side::Codes { codes, bias } => {
+                    let products = &mut products[..out.len()];
+                    self.kernels.scan(codes, rows, stride, products);
+                    for ((out, product), row) in out.iter_mut().zip(products).zip(rows.chunks_exact(stride)) {
+                        *out = self.finish(*product - bias, &Factors::read(row));
+                    }
+                }
+                Side::Components(_) => {
+                    let scores = rows.chunks_exact(stride).map(|row| self.score_row(row));
+                    out.iter_mut().zip(scores).for_each(|(out, score)| *out = score);
+                }
+            }
+        }
+    }
+
+    /// The distances to the rows at `slots` of `rows`, in their order. Rows further on are prefetched meanwhile.
+    ///
+    /// # Panics
+    /// If a slot is beyond the rows or `out` is not as long as `slots`.
+    pub fn gather(&self, rows: &[u8], slots: &[u32], out: &mut [f32]) {
+        assert_eq!(slots.len(), out.len(), "one result for each slot");
+        let stride = self.codec.row_bytes();
+        let row = |slot: u32| &rows[slot as usize * stride..][..stride];
+        let mut products = [0; BLOCK];
+        for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            match &self.side {
+                Side::Codes { codes, bias } => {
+                    let products = &mut products[..out.len()];
+                    self.kernels.gather(codes, rows, stride, slots, products);
+                    for ((out, product), slot) in out.iter_mut().zip(products).zip(slots) {
+                        *out = self.finish(*product - bias, &Factors::read(row(*slot)));
+                    }
+                }
+                Side::Components(_) => {
+                    for (at, (out, slot)) in out.iter_mut().zip(slots).enumerate() {
+                        if let Some(next) = slots.get(at + ROWS_AHEAD) {
+                            self.kernels.prefetch(rows, stride, *next);
+                        }
+                        *out = self.score_row(row(*slot));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The distance, from the product of the signed codes.
+    #[inline]
+    fn finish(&self, product: i32, row: &Factors) -> f32 {
+        let (q, x, dim) = (&self.factors, row, self.codec.dim() as f32);
+        let product = q.step * x.step * product as f32;
+        if self.codec.metric() == Metric::Dot {
+            return -(q.mid * x.mid * dim + (q.mid * x.sum + x.mid * q.sum) + product);
+        }
+        let offset = q.mid - x.mid;
+        let squared = offset * (dim * offset + 2.0 * (q.sum - x.sum)) + (q.energy + x.energy - 2.0 * product);
+        // Rounding may take the distance of equal codes below zero.
+        let squared = if squared < 0.0 { 0.0 } else { squared };
+        if self.codec.metric() == Metric::Cosine { 0.5 * squared } else { squared }
+    }
+}
+
+impl Side {
+    fn of_codes(codes: &[u8]) -> Self {
+        let mut signed: Vec<i8> = Vec::with_capacity(codes.len().next_multiple_of(ALIGN));
+        signed.extend(codes.iter().map(|code| (code ^ 0x80) as i8));
+        let bias = BIAS * signed.iter().map(|code| i32::from(*code)).sum::<i32>();
+        signed.resize(codes.len().next_multiple_of(ALIGN), 0);
+        Self::Codes { codes: signed, bias }
+    }
+}
+
+impl std::fmt::Debug for Sq8Query {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sq8Query({:?}, {})", self.codec, self.kernels.name())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "bits are compared, or values that are exact in f32")]
+mod tests;

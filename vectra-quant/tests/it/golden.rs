@@ -1,0 +1,73 @@
+//! Bytes that have been written must stay readable: a change of these numbers is a new version of the format.
+
+use vectra_core::Metric;
+use vectra_core::codec::digest;
+use vectra_core::testing::oracle::uniform;
+use vectra_quant::{Header, Quantizer, Sq8};
+
+use crate::encode_all;
+
+/// A section of four vectors of 100 dimensions, their components sums of powers of two (exact on any machine).
+fn section(metric: Metric) -> Vec<u8> {
+    let sq8 = Sq8::new(100, metric);
+    let header = Header { quantizer: Quantizer::Sq8(sq8), rows: 4 };
+    [&header.encode()[..], &encode_all(sq8, &uniform(4, 100, 42))].concat()
+}
+
+#[test]
+fn sections_have_the_bytes_of_version_1() {
+    let expected = [
+        (Metric::Cosine, "b5111d7b611c2e0d085b0227433bf5f3"),
+        (Metric::Dot, "cba57e8642aa60e3cf32a2ec316de9ba"),
+        (Metric::L2, "7b4b5073455e16f903c0c97bee5a7a44"),
+        (Metric::L1, "f1d1b3bc07a3641bd23a7ac1aaad79f4"),
+    ];
+    for (metric, expected) in expected {
+        assert_eq!(digest(&section(metric)).to_string(), expected, "{metric}");
+    }
+}
+
+#[test]
+fn only_cosine_changes_the_codes() {
+    let codes = |metric| section(metric).split_off(64);
+    assert_eq!(codes(Metric::Dot), codes(Metric::L2));
+    assert_eq!(codes(Metric::Dot), codes(Metric::L1));
+    assert_ne!(codes(Metric::Dot), codes(Metric::Cosine));
+}
+
+#[test]
+fn a_section_says_what_it_is() {
+    for metric in Metric::ALL {
+        let bytes = section(metric);
+        let header = Header::decode(&bytes).expect("written above");
+        assert_eq!(header.quantizer, Quantizer::Sq8(Sq8::new(100, metric)));
+        assert_eq!(header.rows_bytes() + 64, bytes.len() as u64);
+    }
+}
+
+/// A row as the format document describes it, one field after the other.
+fn by_the_book(vector: &[f32]) -> Vec<u8> {
+    let wide = || vector.iter().map(|x| f64::from(*x));
+    let (low, high) = (wide().fold(f64::INFINITY, f64::min), wide().fold(f64::NEG_INFINITY, f64::max));
+    let step = ((high - low) / 255.0) as f32;
+    let mid = (low + 128.0 * f64::from(step)) as f32;
+    let level = |x: f64| ((x - f64::from(mid)) / f64::from(step)).round_ties_even() + 128.0;
+    let mut row: Vec<u8> = wide().map(|x| level(x).clamp(0.0, 255.0) as u8).collect();
+    let signed = || row.iter().map(|code| f64::from(*code) - 128.0);
+    let sum = f64::from(step) * signed().sum::<f64>();
+    let energy = f64::from(step).powi(2) * signed().map(|b| b * b).sum::<f64>();
+    let factors = [mid, step, sum as f32, energy as f32].map(f32::to_le_bytes).concat();
+    row.resize((vector.len() + 16).next_multiple_of(64) - 16, 0);
+    row.extend(factors);
+    row
+}
+
+#[test]
+fn rows_follow_the_document() {
+    for dim in [2, 47, 48, 49, 100, 384] {
+        let sq8 = Sq8::new(dim, Metric::L2);
+        for vector in uniform(20, dim, dim as u64).chunks_exact(dim) {
+            assert_eq!(encode_all(sq8, vector), by_the_book(vector), "{vector:?}");
+        }
+    }
+}
