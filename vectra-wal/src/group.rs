@@ -1,0 +1,345 @@
+//! Group commit: many callers, one of them at a time leads and does the I/O for all.
+//!
+//! The state is behind one mutex that is never held during I/O; the writer belongs to whoever has the turn. Queue
+//! order is LSN order, turns exclude each other, hence writes, syncs and publications happen in LSN order.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::error::AppendError;
+use crate::log::{LogStats, Lsn, Ticket};
+use crate::writer::{Queued, Writer};
+
+#[derive(Debug)]
+pub(crate) struct Group {
+    state: Mutex<State>,
+    /// Signalled whenever a turn ends.
+    turn_ended: Condvar,
+    /// Locked only by who has the turn.
+    writer: Mutex<Writer>,
+    payload_bytes_max: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: VecDeque<Queued>,
+    /// Last LSN handed out.
+    last_lsn: Lsn,
+    /// Last LSN whose write was begun.
+    attempted: Lsn,
+    /// Last LSN written.
+    written: Lsn,
+    /// Last LSN known durable.
+    durable: Lsn,
+    /// Last LSN published.
+    published: Lsn,
+    /// Last LSN that someone wants durable.
+    sync_wanted: Lsn,
+    /// Whether someone has the turn.
+    busy: bool,
+    /// The first failure; nothing is written after it.
+    fault: Option<Arc<io::Error>>,
+    closed: bool,
+    /// When the pending background sync is due, on the clock of the environment.
+    sync_due: Option<Duration>,
+    stats: LogStats,
+}
+
+/// What a waiting caller still needs.
+#[derive(Debug, Clone, Copy)]
+struct Goal {
+    lsn: Lsn,
+    durable: bool,
+}
+
+type Publish<'a> = Option<&'a dyn Fn(Lsn)>;
+
+impl State {
+    fn reached(&self, goal: Goal) -> bool {
+        self.published >= goal.lsn && (!goal.durable || self.durable >= goal.lsn)
+    }
+
+    fn fault_of(&self, lsn: Lsn) -> Option<AppendError> {
+        let source = Arc::clone(self.fault.as_ref()?);
+        let attempted = lsn <= self.attempted;
+        Some(if attempted { AppendError::Uncertain { source } } else { AppendError::Poisoned { source } })
+    }
+
+    /// The next frames to write together: as many as fit, but at least one if there is any.
+    fn take_group(&mut self, bytes_max: u64) -> Vec<Queued> {
+        let mut bytes = 0;
+        let fits = |frame: &&Queued| {
+            bytes += frame.frame_len();
+            bytes <= bytes_max
+        };
+        let count = self.queue.iter().take_while(fits).count().max(1).min(self.queue.len());
+        let group: Vec<Queued> = self.queue.drain(..count).collect();
+        if let Some(last) = group.last() {
+            self.attempted = last.last_lsn();
+        }
+        group
+    }
+}
+
+impl Group {
+    pub(crate) fn new(writer: Writer, payload_bytes_max: u64) -> Self {
+        let lsn = writer.tail.last_lsn;
+        let mut state = State {
+            queue: VecDeque::new(),
+            last_lsn: lsn,
+            attempted: lsn,
+            written: lsn,
+            durable: lsn,
+            published: lsn,
+            sync_wanted: 0,
+            busy: false,
+            fault: None,
+            closed: false,
+            sync_due: None,
+            stats: LogStats::default(),
+        };
+        state.note(&writer);
+        Self {
+            state: Mutex::new(state),
+            turn_ended: Condvar::new(),
+            writer: Mutex::new(writer),
+            payload_bytes_max,
+        }
+    }
+
+    pub(crate) fn enqueue(&self, kind: u8, op_count: u32, payload: Vec<u8>) -> Result<Ticket, AppendError> {
+        let len = payload.len() as u64;
+        if op_count == 0 {
+            return Err(AppendError::NoOperations);
+        }
+        if len > self.payload_bytes_max {
+            return Err(AppendError::PayloadTooLarge { len, max: self.payload_bytes_max });
+        }
+        let mut state = self.state.lock();
+        state.check_open()?;
+        let last = state.last_lsn;
+        // One LSN stays free, so that "the next one" can always be computed.
+        if last >= Lsn::MAX - 1 - u64::from(op_count) {
+            return Err(AppendError::LsnExhausted { last });
+        }
+        let ticket = Ticket::new(last + 1, op_count);
+        state.last_lsn = ticket.last_lsn;
+        state.queue.push_back(Queued { kind, first_lsn: ticket.first_lsn, op_count, payload });
+        Ok(ticket)
+    }
+
+    /// Takes turns until `lsn` is written, published and, if asked for, durable.
+    pub(crate) fn drive(&self, lsn: Lsn, durable: bool, publish: &dyn Fn(Lsn)) -> Result<(), AppendError> {
+        let goal = Goal { lsn, durable };
+        let mut state = self.state.lock();
+        if lsn > state.last_lsn {
+            return Err(AppendError::UnknownTicket { lsn });
+        }
+        if durable {
+            state.sync_wanted = state.sync_wanted.max(lsn);
+        }
+        loop {
+            if state.reached(goal) {
+                return Ok(());
+            }
+            if let Some(fault) = state.fault_of(lsn) {
+                return Err(fault);
+            }
+            if state.busy {
+                self.turn_ended.wait(&mut state);
+            } else {
+                state = self.lead(state, Some(publish));
+            }
+        }
+    }
+
+    /// [`drive`](Self::drive) for everything queued so far; returns the durable LSN.
+    pub(crate) fn sync(&self, publish: &dyn Fn(Lsn)) -> Result<Lsn, AppendError> {
+        let last = {
+            let state = self.state.lock();
+            state.check_open()?;
+            state.last_lsn
+        };
+        self.drive(last, true, publish)?;
+        Ok(self.durable_lsn())
+    }
+
+    /// One turn: write a group, sync if anyone wants it, publish.
+    fn lead<'a>(&'a self, mut state: MutexGuard<'a, State>, publish: Publish<'_>) -> MutexGuard<'a, State> {
+        let bytes_max = self.writer.lock().group_bytes_max();
+        let group = state.take_group(bytes_max);
+        let sync = state.sync_wanted > state.durable;
+        let work = |writer: &mut Writer| {
+            if !group.is_empty() {
+                writer.write_group(&group)?;
+            }
+            if sync { writer.sync() } else { Ok(()) }
+        };
+        self.turn(state, work, publish).0
+    }
+
+    /// Does `work` with the writer while everybody else waits. Poisons the log if it fails or panics.
+    fn turn<'a, T>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        work: impl FnOnce(&mut Writer) -> io::Result<T>,
+        publish: Publish<'_>,
+    ) -> (MutexGuard<'a, State>, Option<T>) {
+        assert!(!state.busy, "a turn begins only when nobody has it");
+        state.busy = true;
+        let published = state.published;
+        drop(state);
+        let guard = TurnGuard { group: self };
+        let mut writer = self.writer.lock();
+        let outcome = work(&mut writer);
+        let written = writer.tail.last_lsn;
+        if let (Ok(_), Some(publish)) = (&outcome, publish)
+            && written > published
+        {
+            publish(written);
+        }
+        let mut state = self.state.lock();
+        std::mem::forget(guard);
+        state.busy = false;
+        state.note(&writer);
+        let done = match outcome {
+            Ok(done) => {
+                state.written = written;
+                state.durable = writer.durable_lsn;
+                if publish.is_some() {
+                    state.published = written;
+                }
+                Some(done)
+            }
+            Err(e) => {
+                state.poison(e);
+                None
+            }
+        };
+        self.turn_ended.notify_all();
+        (state, done)
+    }
+
+    /// Waits until nobody has the turn.
+    fn wait_for_turn(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock();
+        while state.busy {
+            self.turn_ended.wait(&mut state);
+        }
+        state
+    }
+
+    pub(crate) fn truncate(&self, floor: Lsn) -> Result<(), AppendError> {
+        let state = self.wait_for_turn();
+        state.check_open()?;
+        let (state, done) = self.turn(state, |writer| writer.truncate(floor), None);
+        done.unwrap_or_else(|| Err(state.fault_of(0).expect("a turn without result poisons")))
+    }
+
+    /// Writes and syncs what is queued, then rotates to an empty file: its header is the proof of how the last file
+    /// with frames ends.
+    pub(crate) fn close(&self) -> Result<(), AppendError> {
+        let mut state = self.wait_for_turn();
+        state.check_open()?;
+        state.closed = true;
+        state.sync_wanted = state.sync_wanted.max(state.last_lsn);
+        while state.fault.is_none() && (!state.queue.is_empty() || state.durable < state.last_lsn) {
+            state = if state.busy { self.waited(state) } else { self.lead(state, None) };
+        }
+        while state.busy {
+            state = self.waited(state);
+        }
+        if state.fault.is_none() {
+            state = self.turn(state, Writer::rotate, None).0;
+        }
+        state.fault_of(state.last_lsn).map_or(Ok(()), Err)
+    }
+
+    fn waited<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.turn_ended.wait(&mut state);
+        state
+    }
+
+    /// Notes that what is written must be durable at `due`; whether the caller must arrange a background sync then.
+    pub(crate) fn owe_sync(&self, due: Duration) -> bool {
+        let mut state = self.state.lock();
+        let owed = state.durable < state.written && state.sync_due.is_none_or(|pending| due < pending);
+        if owed {
+            state.sync_due = Some(due);
+        }
+        owed
+    }
+
+    /// Syncs what is written, as a background job. Returns whether it must be called again since somebody else has
+    /// the turn; that somebody's successor is asked to sync, too. Never waits, so that it can run on any thread.
+    pub(crate) fn background_sync(&self) -> bool {
+        let mut state = self.state.lock();
+        state.sync_due = None;
+        if state.fault.is_some() || state.durable >= state.written {
+            return false;
+        }
+        if state.busy {
+            state.sync_wanted = state.sync_wanted.max(state.written);
+            return true;
+        }
+        _ = self.turn(state, |writer| writer.sync(), None);
+        false
+    }
+
+    pub(crate) fn last_lsn(&self) -> Lsn {
+        self.state.lock().last_lsn
+    }
+
+    pub(crate) fn durable_lsn(&self) -> Lsn {
+        self.state.lock().durable
+    }
+
+    pub(crate) fn stats(&self) -> LogStats {
+        let state = self.state.lock();
+        LogStats { poisoned: state.fault.is_some(), ..state.stats }
+    }
+}
+
+impl State {
+    fn check_open(&self) -> Result<(), AppendError> {
+        match &self.fault {
+            Some(source) => Err(AppendError::Poisoned { source: Arc::clone(source) }),
+            None if self.closed => Err(AppendError::Closed),
+            None => Ok(()),
+        }
+    }
+
+    fn poison(&mut self, error: io::Error) {
+        self.fault.get_or_insert_with(|| Arc::new(error));
+        self.queue.clear();
+    }
+
+    fn note(&mut self, writer: &Writer) {
+        self.stats = LogStats {
+            files: writer.sealed.len() as u64 + 1,
+            bytes: writer.bytes(),
+            frames: writer.frames,
+            groups: writer.groups,
+            syncs: writer.syncs,
+            poisoned: false,
+        };
+    }
+}
+
+/// Ends the turn of a leader that panicked (in `publish`, say): nobody knows how far it came.
+struct TurnGuard<'a> {
+    group: &'a Group,
+}
+
+impl Drop for TurnGuard<'_> {
+    fn drop(&mut self) {
+        let mut state = self.group.state.lock();
+        state.busy = false;
+        state.poison(io::Error::other("the leader of a group panicked"));
+        self.group.turn_ended.notify_all();
+    }
+}

@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+// The words.
+mod error;
+mod log;
+
+// The bytes.
+mod frame;
+mod header;
+
+// Writing.
+mod group;
+mod log_file;
+mod truncate;
+mod writer;
+
+// Reading.
+mod chain;
+mod reader;
+mod recover;
+
+// The two logs.
+mod file_log;
+mod null_log;
+
+pub use crate::error::{AppendError, Corruption, OpenError, VisitError};
+pub use crate::file_log::{FileLog, Options};
+pub use crate::frame::{Frame, PAYLOAD_BYTES_CEILING};
+pub use crate::log::{Durability, Log, LogStats, Lsn, Ticket};
+pub use crate::null_log::NullLog;
+pub use crate::recover::Recovery;

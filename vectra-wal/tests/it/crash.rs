@@ -1,0 +1,184 @@
+//! Power cuts at every call: nothing acknowledged is lost, nothing is invented, the log always opens.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use vectra_core::io::Fs;
+use vectra_core::io::sim::{CrashModel, SimFs};
+use vectra_wal::{Durability, OpenError};
+
+use crate::world::{
+    INTERVAL, Ledger, MODELS, Step, Stop, World, broken, open, script, sim_env, small_options, wal_dir,
+};
+
+/// What a sweep looks at after each cut.
+#[derive(Clone, Copy)]
+pub(crate) struct Depth {
+    pub(crate) seeds: u64,
+    /// Also cut the power at every call of the recovery.
+    pub(crate) in_recovery: bool,
+}
+
+/// Cuts the power at every call of the script and returns the first broken promise.
+pub(crate) fn sweep(
+    model: CrashModel,
+    steps: &[Step],
+    depth: Depth,
+    prepare: &dyn Fn(&SimFs),
+) -> Result<u64, String> {
+    let world = World::new(3, model);
+    prepare(&world.fs);
+    match world.run(&mut Ledger::default(), steps) {
+        Ok(()) => {}
+        Err(stop) => return Err(format!("without any crash: {stop}")),
+    }
+    let calls = world.fs.calls();
+    for n in 1..=calls {
+        cut_at(model, steps, depth, prepare, n)
+            .map_err(|text| format!("{model:?}, call {n} of {calls}: {text}"))?;
+    }
+    Ok(calls)
+}
+
+fn cut_at(
+    model: CrashModel,
+    steps: &[Step],
+    depth: Depth,
+    prepare: &dyn Fn(&SimFs),
+    n: u64,
+) -> Result<(), String> {
+    let world = World::new(3, model);
+    prepare(&world.fs);
+    let before = world.fs.calls();
+    if n <= before {
+        return Ok(());
+    }
+    world.fs.crash_at(n);
+    let mut ledger = Ledger::default();
+    match world.run(&mut ledger, steps) {
+        Err(Stop::Failed(_)) => {}
+        // The cut hit a call whose failure nobody needs to hear about.
+        Ok(()) if world.fs.is_off() => {}
+        other => return Err(format!("{other:?}")),
+    }
+    for seed in 0..depth.seeds {
+        after_crash(&world.fs, &ledger, seed, depth).map_err(|stop| format!("seed {seed}: {stop}"))?;
+    }
+    Ok(())
+}
+
+fn after_crash(off: &SimFs, ledger: &Ledger, seed: u64, depth: Depth) -> Result<(), Stop> {
+    newest_file_is_missed(&off.crash(seed), ledger)?;
+    let world = World::on(off.crash(seed), seed + 100);
+    let mut survived = ledger.clone();
+    let log = world.open(&mut survived).map_err(unexpected)?;
+    drop(log);
+    let calls = world.fs.calls();
+    if depth.in_recovery {
+        for n in 1..=calls {
+            let again = World::on(off.crash(seed), seed + 100);
+            again.fs.crash_at(n);
+            match again.open(&mut ledger.clone()) {
+                Err(Stop::Failed(_)) => {}
+                Ok(_) if again.fs.is_off() => {}
+                other => return Err(broken(format!("recovery cut at call {n}: {other:?}"))),
+            }
+            go_on(&World::on(again.fs.crash(seed + n), seed + 200), ledger.clone())?;
+        }
+    }
+    go_on(&world, survived)
+}
+
+/// Appends to the survivor, cuts the power again, and looks again.
+fn go_on(world: &World, mut ledger: Ledger) -> Result<(), Stop> {
+    let steps = [
+        Step::Append(20, 1, Durability::None),
+        Step::Append(400, 2, Durability::Sync),
+        Step::Append(9, 1, INTERVAL),
+    ];
+    world.run(&mut ledger, &steps).map_err(unexpected)?;
+    let world = World::on(world.fs.crash(1), 300);
+    world.open(&mut ledger).map_err(unexpected)?;
+    Ok(())
+}
+
+/// Without faults, failing is as bad as lying.
+fn unexpected(stop: Stop) -> Stop {
+    match stop {
+        Stop::Failed(text) => broken(text),
+        broken @ Stop::Broken(_) => broken,
+    }
+}
+
+/// If the newest file, come about by rotation, gets lost, the seal of the one before it tells.
+fn newest_file_is_missed(fs: &SimFs, ledger: &Ledger) -> Result<(), Stop> {
+    let root: &dyn Fs = fs;
+    let Ok(entries) = root.list(&wal_dir()) else {
+        return Ok(());
+    };
+    let Some(newest) = entries.iter().rfind(|e| Path::new(&e.name).extension().is_some_and(|x| x == "wal"))
+    else {
+        return Ok(());
+    };
+    let path = wal_dir().join(&newest.name);
+    let content = root.read(&path, 1 << 20).map_err(|e| broken(e.to_string()))?;
+    // The field `supersedes`: a file that recovery made is not named by any seal.
+    if content.get(96..104) != Some(&[0; 8]) {
+        return Ok(());
+    }
+    root.remove(&path).map_err(|e| broken(e.to_string()))?;
+    let mut options = small_options();
+    options.replay_from = ledger.floor;
+    match open(std::sync::Arc::new(fs.clone()), &wal_dir(), &sim_env(1).0, options) {
+        Ok((_, recovery, _)) if recovery.last_lsn < ledger.durable => {
+            Err(broken("nobody noticed that the newest file is gone"))
+        }
+        Ok(_) | Err(OpenError::Corruption(_) | OpenError::Missing { .. }) => Ok(()),
+        Err(e) => Err(broken(e.to_string())),
+    }
+}
+
+#[test]
+fn a_power_cut_at_every_call() {
+    for model in MODELS {
+        let depth = Depth { seeds: 6, in_recovery: false };
+        let calls = sweep(model, &script(), depth, &|_| ()).unwrap_or_else(|text| panic!("{text}"));
+        assert!(calls > 50, "only {calls} calls");
+    }
+}
+
+#[test]
+fn a_power_cut_at_every_call_and_again_in_recovery() {
+    for model in MODELS {
+        let depth = Depth { seeds: 2, in_recovery: true };
+        sweep(model, &script(), depth, &|_| ()).unwrap_or_else(|text| panic!("{text}"));
+    }
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let durability = || prop_oneof![Just(Durability::Sync), Just(Durability::None), Just(INTERVAL)];
+    prop_oneof![
+        2 => (0..800_usize, 1..4_u32).prop_map(|(len, ops)| Step::Queue(len, ops)),
+        6 => (0..800_usize, 1..4_u32, durability()).prop_map(|(len, ops, d)| Step::Append(len, ops, d)),
+        1 => Just(Step::Sync),
+        1 => (0..6_u64).prop_map(Step::TruncateTo),
+        1 => Just(Step::Tick),
+        1 => Just(Step::Reopen),
+        1 => Just(Step::CloseAndReopen),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn any_script_with_a_power_cut_anywhere(
+        steps in proptest::collection::vec(any_step(), 1..40), at in any::<prop::sample::Index>(), model in 0..2_usize,
+    ) {
+        let world = World::new(3, MODELS[model]);
+        world.run(&mut Ledger::default(), &steps).expect("no fault, no failure");
+        let n = at.index(world.fs.calls() as usize) as u64 + 1;
+        let depth = Depth { seeds: 3, in_recovery: true };
+        prop_assert_eq!(cut_at(MODELS[model], &steps, depth, &|_| (), n), Ok(()));
+    }
+}

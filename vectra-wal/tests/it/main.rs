@@ -1,0 +1,11 @@
+//! Integration tests of the log.
+
+mod world;
+
+mod conformance;
+mod crash;
+mod damage;
+mod faults;
+mod group;
+mod layout;
+mod syncs;

@@ -1,0 +1,30 @@
+//! Every sync is needed: without any one of them the sweep finds a broken promise.
+
+use std::collections::BTreeSet;
+
+use vectra_core::io::sim::SyncSite;
+
+use crate::crash::{Depth, sweep};
+use crate::world::{Ledger, MODELS, World, script};
+
+fn sites() -> BTreeSet<SyncSite> {
+    let world = World::new(3, MODELS[0]);
+    world.run(&mut Ledger::default(), &script()).expect("no fault, no failure");
+    let own = |site: &SyncSite| site.file.contains("vectra-wal") && site.file.contains("src");
+    world.fs.sync_sites().into_iter().filter(own).collect()
+}
+
+#[test]
+fn without_any_one_sync_the_sweep_fails() {
+    let sites = sites();
+    let sites_in = |file: &str| sites.iter().filter(|site| site.file.ends_with(file)).count();
+    let found =
+        [sites_in("file_log.rs"), sites_in("log_file.rs"), sites_in("group.rs"), sites_in("writer.rs")];
+    assert_eq!(found, [1, 3, 2, 1], "the script must reach every sync: {sites:?}");
+    let depth = Depth { seeds: 6, in_recovery: false };
+    for site in sites {
+        let ignore = |fs: &vectra_core::io::sim::SimFs| fs.ignore_sync(site.file, site.line);
+        let noticed = MODELS.iter().any(|model| sweep(*model, &script(), depth, &ignore).is_err());
+        assert!(noticed, "nobody misses the sync at {}:{}", site.file, site.line);
+    }
+}
