@@ -100,7 +100,7 @@ unsafe fn gather<E: Element, R: Reduce>(query: &[f32], rows: &[E], slots: &[u32]
 #[target_feature(enable = "neon")]
 unsafe fn scan<E: Element, R: Reduce>(query: &[f32], rows: &[E], out: &mut [f32]) {
     // SAFETY: the contract is the same.
-    unsafe { generic::scan::<E, float32x4_t, R>(query, rows, out) }
+    unsafe { generic::scan::<E, float32x4_t, R, 4>(query, rows, out) }
 }
 
 /// The table of one operation; a constant of a type because statics cannot be generic.

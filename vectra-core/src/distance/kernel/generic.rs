@@ -20,6 +20,10 @@ const BYTES_AHEAD: usize = 16 << 10;
 /// How many rows ahead that may be at most.
 const ROWS_AHEAD: usize = 16;
 
+/// How far ahead of the rows being summed `scan` asks for lines: beyond the page at which the hardware's own prefetch
+/// stops.
+const SCAN_BYTES_AHEAD: usize = 8 << 10;
+
 /// Bytes of a cache line on the machines we know.
 const LINE: usize = 64;
 
@@ -226,14 +230,78 @@ pub(super) unsafe fn gather<E: Row, L: Lanes, R: Reduce>(
     }
 }
 
+/// The sums of `ROWS` neighbouring rows at once: the query is loaded once for all of them, and their sums wait for
+/// each other no longer. Each row's terms are added in the order of [`pair`], so that a row has one distance whichever
+/// way it is asked for.
+///
+/// # Safety
+/// `dims` elements must be readable at `query` and `ROWS * dims` at `rows`, and the instruction set of `L` present.
+#[inline(always)]
+unsafe fn group<E: Row, L: Lanes, R: Reduce, const ROWS: usize>(
+    query: *const f32,
+    rows: *const E,
+    dims: usize,
+) -> [f32; ROWS] {
+    let block = ACCUMULATORS * L::COUNT;
+    let ahead = rows.wrapping_byte_add(SCAN_BYTES_AHEAD);
+    // SAFETY: every load of row `r` ends at or before `(r + 1) * dims`; the caller vouches for the rest.
+    unsafe {
+        let mut sums = [[L::zero(); ROWS]; ACCUMULATORS];
+        let mut at = 0;
+        while at + block <= dims {
+            prefetch::<E, L>(ahead.wrapping_add(ROWS * at), ROWS * block);
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let here = at + i * L::COUNT;
+                let terms = L::load(query.add(here));
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    *sum = R::step(*sum, terms, E::lanes::<L>(rows.add(r * dims + here)));
+                }
+            }
+            at += block;
+        }
+        while at + L::COUNT <= dims {
+            let terms = L::load(query.add(at));
+            for (r, sum) in sums[0].iter_mut().enumerate() {
+                *sum = R::step(*sum, terms, E::lanes::<L>(rows.add(r * dims + at)));
+            }
+            at += L::COUNT;
+        }
+        if at < dims {
+            let left = dims - at;
+            let terms = L::load_part(query.add(at), left);
+            for (r, sum) in sums[1].iter_mut().enumerate() {
+                *sum = R::step(*sum, terms, E::part::<L>(rows.add(r * dims + at), left));
+            }
+        }
+        let mut out = [0.0; ROWS];
+        for (r, out) in out.iter_mut().enumerate() {
+            *out = sums[0][r].add(sums[1][r]).add(sums[2][r].add(sums[3][r])).sum();
+        }
+        out
+    }
+}
+
 /// The sum for each row in order.
 ///
 /// # Safety
 /// `rows` must hold `out.len()` rows of a non-empty query's dimensions and the instruction set of `L` be present.
 #[inline(always)]
-pub(super) unsafe fn scan<E: Row, L: Lanes, R: Reduce>(query: &[f32], rows: &[E], out: &mut [f32]) {
-    for (row, out) in rows.chunks_exact(query.len()).zip(out) {
+pub(super) unsafe fn scan<E: Row, L: Lanes, R: Reduce, const ROWS: usize>(
+    query: &[f32],
+    rows: &[E],
+    out: &mut [f32],
+) {
+    let dims = query.len();
+    let whole = out.len() - out.len() % ROWS;
+    let (grouped, single) = rows.split_at(whole * dims);
+    let (grouped_out, single_out) = out.split_at_mut(whole);
+    for (rows, out) in grouped.chunks_exact(ROWS * dims).zip(grouped_out.chunks_exact_mut(ROWS)) {
+        // SAFETY: a chunk holds `ROWS` rows as long as the query; the caller vouches for the instruction set.
+        let sums = unsafe { group::<E, L, R, ROWS>(query.as_ptr(), rows.as_ptr(), dims) };
+        out.copy_from_slice(&sums);
+    }
+    for (row, out) in single.chunks_exact(dims).zip(single_out) {
         // SAFETY: a chunk is as long as the query; the caller vouches for the instruction set.
-        *out = unsafe { pair::<E, L, R, false>(query.as_ptr(), row.as_ptr(), query.len(), std::ptr::null()) };
+        *out = unsafe { pair::<E, L, R, false>(query.as_ptr(), row.as_ptr(), dims, std::ptr::null()) };
     }
 }

@@ -86,7 +86,7 @@ impl<E: Element, R: Reduce + 'static> Table<E, R> {
         name: "portable",
         one: generic::one::<E, f32x8, R>,
         gather: generic::gather::<E, f32x8, R>,
-        scan: generic::scan::<E, f32x8, R>,
+        scan: generic::scan::<E, f32x8, R, 1>,
     };
 }
 

@@ -177,9 +177,10 @@ impl Lanes for __m256 {
     }
 }
 
-/// The entry points of one instruction set: the generic loop compiled with its features.
+/// The entry points of one instruction set: the generic loop compiled with its features. A scan takes as many rows at
+/// once as leave room for their sums in the registers.
 macro_rules! entry_points {
-    ($module:ident, $features:literal, $lanes:ty) => {
+    ($module:ident, $features:literal, $lanes:ty, $rows:literal rows) => {
         mod $module {
             use super::{Element, Kernels, Reduce, generic};
 
@@ -198,7 +199,7 @@ macro_rules! entry_points {
             #[target_feature(enable = $features)]
             unsafe fn scan<E: Element, R: Reduce>(query: &[f32], rows: &[E], out: &mut [f32]) {
                 // SAFETY: the contract is the same.
-                unsafe { generic::scan::<E, $lanes, R>(query, rows, out) }
+                unsafe { generic::scan::<E, $lanes, R, $rows>(query, rows, out) }
             }
 
             /// The table of one operation; a constant of a type because statics cannot be generic.
@@ -216,8 +217,8 @@ macro_rules! entry_points {
         }
     };
 }
-entry_points!(avx512, "avx512f,avx512bw,avx512vl", std::arch::x86_64::__m512);
-entry_points!(avx2, "avx2,fma,f16c", std::arch::x86_64::__m256);
+entry_points!(avx512, "avx512f,avx512bw,avx512vl", std::arch::x86_64::__m512, 4 rows);
+entry_points!(avx2, "avx2,fma,f16c", std::arch::x86_64::__m256, 2 rows);
 
 /// The AVX-512 kernel, if this machine has the instructions.
 pub(super) fn avx512<E: Element>(op: Op) -> Option<&'static Kernels<E>> {
