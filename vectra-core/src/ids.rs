@@ -55,7 +55,9 @@ impl ItemId {
 
     /// Reads an id as people type it: digits become a number, the hyphenated UUID form a UUID, anything else a string.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        let id = if let Ok(n) = text.parse::<u64>() {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        // The standard parser would take a plus sign, too.
+        let id = if let Some(n) = text.parse::<u64>().ok().filter(|_| digits) {
             Self::U64(n)
         } else if text.len() == 36 {
             Uuid::parse_str(text).map_or_else(|_| Self::from(text), Self::Uuid)

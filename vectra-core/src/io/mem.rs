@@ -92,7 +92,7 @@ impl Tree {
         match self.nodes.get(name) {
             Some(Node::Dir) => Ok(()),
             Some(Node::File(_)) => Err(ErrorKind::NotADirectory.into()),
-            None => Err(ErrorKind::NotFound.into()),
+            None => Err(self.missing(name)),
         }
     }
 
@@ -101,8 +101,14 @@ impl Tree {
             Some(Node::File(inode)) => Ok(inode),
             Some(Node::Dir) => Err(ErrorKind::IsADirectory.into()),
             None if name.is_empty() => Err(ErrorKind::IsADirectory.into()),
-            None => Err(ErrorKind::NotFound.into()),
+            None => Err(self.missing(name)),
         }
+    }
+
+    /// Why nothing has this name: below a file there can be nothing, elsewhere there could be.
+    fn missing(&self, name: &[String]) -> io::Error {
+        let below_file = (1..name.len()).any(|n| matches!(self.nodes.get(&name[..n]), Some(Node::File(_))));
+        if below_file { ErrorKind::NotADirectory.into() } else { ErrorKind::NotFound.into() }
     }
 
     /// Adds a name that must be free, in a directory that must exist.

@@ -65,7 +65,7 @@ impl Fs for OsFs {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for entry in fs::read_dir(dir)? {
+        for entry in fs::read_dir(or_current(dir))? {
             let entry = entry?;
             let is_dir = entry.file_type()?.is_dir();
             if let Ok(name) = entry.file_name().into_string() {
@@ -85,7 +85,7 @@ impl Fs for OsFs {
 
     #[cfg(unix)]
     fn sync_dir_at(&self, dir: &Path, _site: Site) -> io::Result<()> {
-        let handle = fs::File::open(dir)?;
+        let handle = fs::File::open(or_current(dir))?;
         if !handle.metadata()?.is_dir() {
             return Err(ErrorKind::NotADirectory.into());
         }
@@ -94,7 +94,7 @@ impl Fs for OsFs {
 
     #[cfg(not(unix))]
     fn sync_dir_at(&self, dir: &Path, _site: Site) -> io::Result<()> {
-        if fs::metadata(dir)?.is_dir() { Ok(()) } else { Err(ErrorKind::NotADirectory.into()) }
+        if fs::metadata(or_current(dir))?.is_dir() { Ok(()) } else { Err(ErrorKind::NotADirectory.into()) }
     }
 
     fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn LockGuard>> {
@@ -115,7 +115,7 @@ impl Fs for OsFs {
 
     #[cfg(unix)]
     fn free_space(&self, dir: &Path) -> io::Result<u64> {
-        let volume = rustix::fs::statvfs(dir)?;
+        let volume = rustix::fs::statvfs(or_current(dir))?;
         Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
     }
 
@@ -198,6 +198,11 @@ impl File for OsFile {
         (self as &dyn File).read_exact_at(&mut bytes, 0)?;
         Ok(Blob::copy_of(&bytes))
     }
+}
+
+/// The parent of a plain file name is the empty path, which the system does not know: it means the current directory.
+fn or_current(dir: &Path) -> &Path {
+    if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
 }
 
 /// How every file is opened: private to the user, never through a symbolic link, never waiting for a pipe's other end.

@@ -101,9 +101,11 @@ impl ThreadSpawner {
         Self { threads, shared: Arc::new(Shared { clock: OsClock::new(), queue, wake: Condvar::new() }) }
     }
 
-    /// Starts another worker if there may be more and none is idle, then wakes one.
+    /// Starts another worker if there may be more and too few are idle, then wakes one.
     fn wake(&self, queue: &mut Queue) {
-        if queue.idle == 0 && queue.workers.len() < self.threads {
+        // One that was woken for an earlier job counts as idle until it runs; and one has to watch the delayed jobs.
+        let wanted = queue.ready.len() + usize::from(!queue.delayed.is_empty());
+        if queue.idle < wanted && queue.workers.len() < self.threads {
             let shared = Arc::clone(&self.shared);
             let name = format!("background-{}", queue.workers.len());
             // A thread that cannot be started is not needed as long as there is another, and `help` runs jobs if not.
