@@ -15,7 +15,7 @@ use crate::group::Group;
 use crate::header::FileHeader;
 use crate::log::{Durability, Log, LogStats, Lsn, Ticket};
 use crate::log_file::Draft;
-use crate::recover::{Recovery, recover};
+use crate::recover::{Recovery, check, recover};
 use crate::writer::{Tail, Writer};
 
 /// How a log is laid out, and what its owner knows about it.
@@ -117,6 +117,20 @@ impl FileLog {
         let max = u64::from(options.payload_bytes_max);
         let (writer, recovery) = recover(fs, dir, env, options, visit)?;
         Ok((Self { group: Arc::new(Group::new(writer, max)), env: env.clone() }, recovery))
+    }
+
+    /// Reads the whole log in `dir` without changing anything, and shows every frame to `visit`, also those that a
+    /// replay would pass over.
+    ///
+    /// # Errors
+    /// As [`FileLog::open`].
+    pub fn check(
+        fs: &dyn Fs,
+        dir: &Path,
+        options: Options,
+        visit: &mut dyn FnMut(Frame<'_>) -> Result<(), VisitError>,
+    ) -> Result<Recovery, OpenError> {
+        check(fs, dir, options.sane(), visit)
     }
 
     fn sync_within(&self, delay: Duration) {

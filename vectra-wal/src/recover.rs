@@ -27,6 +27,9 @@ use crate::writer::{Sealed, Tail, Writer};
 /// Takes in one replayed frame.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(Frame<'_>) -> Result<(), VisitError>;
 
+/// Takes in one valid frame and its place in the file.
+type Keep<'a> = &'a mut dyn FnMut(&FrameHeader, &[u8], u64) -> Result<(), OpenError>;
+
 /// Bytes copied at once.
 const COPY_BYTES: usize = 1 << 20;
 
@@ -82,6 +85,29 @@ pub(crate) fn recover(
     recovery.last_lsn = tail.last_lsn;
     let writer = Writer::new(fs, dir.to_owned(), env.clone(), options, current, sealed, tail);
     Ok((writer, recovery))
+}
+
+/// Reads all there is, as [`recover`] does and beyond that what no replay needs any more, and changes nothing.
+pub(crate) fn check(
+    fs: &dyn Fs,
+    dir: &Path,
+    mut options: Options,
+    visit: Visit<'_>,
+) -> Result<Recovery, OpenError> {
+    let chain = Chain::load(fs, dir, &options)?;
+    options.replay_from = 0;
+    let oldest = &chain.links[0].header;
+    let tail = Tail { last_lsn: oldest.first_lsn - 1, chain_crc: oldest.chain_crc(), hlc: 0 };
+    let mut replay = Replay { options: &options, visit, recovery: Recovery::default(), tail };
+    for pair in chain.links.windows(2) {
+        let before = pair[1].header.predecessor.expect("links are found along predecessors");
+        replay.sealed_file(fs, &pair[0], before)?;
+    }
+    replay.scan(fs, chain.links.last().expect("a chain has a newest link"), &mut |_, _, _| Ok(()))?;
+    let Replay { mut recovery, tail, .. } = replay;
+    recovery.ignored = chain.ignored;
+    recovery.last_lsn = tail.last_lsn;
+    Ok(recovery)
 }
 
 /// Only now, with the fresh file durable, the file it replaces goes, and what earlier crashes left.
@@ -169,11 +195,26 @@ impl Replay<'_, '_> {
         salt: u64,
         draft_path: &Path,
     ) -> Result<(), OpenError> {
+        let mut copied = Vec::new();
+        self.scan(fs, link, &mut |header, payload, at| {
+            // The copy has the same layout, so the place is the same.
+            header.encode(payload, salt, at, &mut copied);
+            if copied.len() >= COPY_BYTES {
+                draft.append(&copied).map_err(OpenError::io(draft_path))?;
+                copied.clear();
+            }
+            Ok(())
+        })?;
+        draft.append(&copied).map_err(OpenError::io(draft_path))
+    }
+
+    /// Replays the newest file, showing each frame and its place to `keep`, and gives the verdict on what follows the
+    /// last valid one.
+    fn scan(&mut self, fs: &dyn Fs, link: &Link, keep: Keep<'_>) -> Result<(), OpenError> {
         let path = &link.path;
         let file = fs.open(path, Access::Read).map_err(OpenError::io(path))?;
         let mut reader = FrameReader::new(&*file, link.header.salt).map_err(OpenError::io(path))?;
         let mut at = FILE_HEADER_LEN;
-        let mut copied = Vec::new();
         let fault = loop {
             let (header, payload) = match reader.frame(at).map_err(OpenError::io(path))? {
                 Ok(frame) if self.follows(&frame.0) => frame,
@@ -185,19 +226,11 @@ impl Replay<'_, '_> {
                 Err(fault) => break fault.describe(),
             };
             self.take(&header, payload)?;
-            // The copy has the same layout, so the place is the same.
-            let mut encoded = Vec::new();
-            header.encode(payload, salt, at, &mut encoded);
+            keep(&header, payload, at)?;
             at += header.frame_len();
-            copied.append(&mut encoded);
-            if copied.len() >= COPY_BYTES {
-                draft.append(&copied).map_err(OpenError::io(draft_path))?;
-                copied.clear();
-            }
         };
         let survey = reader.survey(at).map_err(OpenError::io(path))?;
-        self.verdict(link, at.min(reader.len()), fault, survey)?;
-        draft.append(&copied).map_err(OpenError::io(draft_path))
+        self.verdict(link, at.min(reader.len()), fault, survey)
     }
 
     /// Torn or corrupt? See the module page.

@@ -56,7 +56,13 @@ fn opened(files: &Files, options: Options) -> Result<(Recovery, Vec<Owned>), Ope
     for (name, content) in files {
         fs.create_new(&dir().join(name)).expect("memory").write_all_at(content, 0).expect("memory");
     }
-    open(fs, &dir(), &sim_env(5).0, options).map(|(_, recovery, frames)| (recovery, frames))
+    let looked_at = FileLog::check(&*fs, &dir(), options.clone(), &mut |_| Ok(()));
+    assert_eq!(read(&*fs), *files, "a look changes nothing");
+    let outcome = open(fs, &dir(), &sim_env(5).0, options.clone());
+    if options.replay_from == 0 {
+        assert_eq!(looked_at.is_ok(), outcome.is_ok(), "a look and an opening agree: {looked_at:?}");
+    }
+    outcome.map(|(_, recovery, frames)| (recovery, frames))
 }
 
 fn name(seq: u64) -> String {
