@@ -1,0 +1,119 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use vectra::Metric;
+
+/// Measures Vectra on vectors of one's own.
+#[derive(Debug, Parser)]
+#[command(name = "vectra-bench", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The workloads.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Nearest neighbours, one query per call: recall against speed.
+    Ann(AnnArgs),
+}
+
+/// What `ann` is to measure.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AnnArgs {
+    /// The vectors to index (npy, f32 or f16); row numbers become ids. Needed if the index is not there yet.
+    #[arg(long)]
+    pub(crate) base: Option<PathBuf>,
+    /// The folder of the index: built if it is not there, reused if it is.
+    #[arg(long)]
+    pub(crate) index: PathBuf,
+    /// The query vectors (npy, f32 or f16).
+    #[arg(long)]
+    pub(crate) queries: PathBuf,
+    /// The row numbers of each query's nearest rows, best first (npy, i32 or i64, at least k columns).
+    #[arg(long)]
+    pub(crate) truth: PathBuf,
+    /// cosine, dot, l2 or l1.
+    #[arg(long, default_value_t = Metric::Cosine)]
+    pub(crate) metric: Metric,
+    /// Neighbours per query.
+    #[arg(long, default_value_t = 10, value_parser = at_least_one)]
+    pub(crate) k: usize,
+    /// Threads that build the index and that ask queries.
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) threads: usize,
+    /// Search efforts to measure, such as 16,32,64. Without --ef and --recall the index's default is measured.
+    #[arg(long, value_delimiter = ',', value_parser = at_least_one, conflicts_with = "recall")]
+    pub(crate) ef: Vec<usize>,
+    /// Recalls to reach, such as 0.90,0.95: half of the queries choose the least effort, the others measure it.
+    #[arg(long, value_delimiter = ',', value_parser = share)]
+    pub(crate) recall: Vec<f64>,
+    /// Also measures the exact scan, and how much of one thread's read bandwidth it uses.
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Asks only the first N queries.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) queries_max: Option<usize>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number of at least 1".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("expected a share above 0 and at most 1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDED: [&str; 8] =
+        ["vectra-bench", "ann", "--index", "i", "--queries", "q.npy", "--truth", "t.npy"];
+
+    fn parse(more: &[&str]) -> Result<AnnArgs, clap::Error> {
+        let Command::Ann(args) = Cli::try_parse_from(NEEDED.iter().chain(more))?.command;
+        Ok(args)
+    }
+
+    #[test]
+    fn the_defaults_are_one_thread_ten_neighbours_cosine() {
+        let args = parse(&[]).expect("what is needed is there");
+        assert_eq!((args.k, args.threads, args.metric), (10, 1, Metric::Cosine));
+        assert!(args.ef.is_empty() && args.recall.is_empty() && !args.exact && args.base.is_none());
+    }
+
+    #[test]
+    fn lists_are_split_at_commas() {
+        let args = parse(&["--ef", "16,32", "--metric", "l2"]).expect("a list of efforts");
+        assert_eq!((args.ef, args.metric), (vec![16, 32], Metric::L2));
+        let args = parse(&["--recall", "0.9,0.99", "--exact"]).expect("a list of recalls");
+        assert_eq!((args.recall, args.exact), (vec![0.9, 0.99], true));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for more in [
+            &["--ef", "16", "--recall", "0.9"][..],
+            &["--ef", "0"],
+            &["--recall", "1.5"],
+            &["--recall", "nan"],
+            &["--k", "0"],
+            &["--threads", "-1"],
+            &["--metric", "hamming"],
+        ] {
+            assert!(parse(more).is_err(), "{more:?} passed");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What was measured: as a table for people, as JSON for programs.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// Everything one run measured. Times are seconds, sizes bytes; `null` is what was not, or cannot be, measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Report {
+    /// From creating the index until it was optimized; `None` if it was reused.
+    pub(crate) build_s: Option<f64>,
+    /// The part of it that wrote rows.
+    pub(crate) build_write_s: Option<f64>,
+    /// The most memory resident until then.
+    pub(crate) build_peak_rss_bytes: Option<u64>,
+    /// All files in the index folder.
+    pub(crate) index_bytes: u64,
+    /// Opening the finished index.
+    pub(crate) open_s: f64,
+    /// From the start of opening to the first answer.
+    pub(crate) first_answer_s: f64,
+    /// Memory resident after all queries were asked once with default effort.
+    pub(crate) rss_bytes: Option<u64>,
+    /// One per setting, in the order asked for.
+    pub(crate) points: Vec<Point>,
+    /// How well the exact scan uses the machine, if it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) exact_scan: Option<ExactScan>,
+}
+
+/// One setting. Counts are means per query.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Point {
+    /// `default`, `ef=N`, `recall=R` or `exact`.
+    pub(crate) setting: String,
+    /// The effort behind it, where one was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ef: Option<usize>,
+    /// The share of right rows among those asked for.
+    pub(crate) recall: f64,
+    /// Queries per second, all threads together.
+    pub(crate) qps: f64,
+    /// Median time of a query in microseconds.
+    pub(crate) p50_us: f64,
+    /// The time in microseconds that 99 of 100 queries stay below.
+    pub(crate) p99_us: f64,
+    /// Distances computed while looking for candidates.
+    pub(crate) distances: f64,
+    /// Graph nodes expanded.
+    pub(crate) hops: f64,
+    /// Distances computed on stored vectors.
+    pub(crate) exact_reads: f64,
+}
+
+/// The exact scan against plain reading, in bytes per second.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct ExactScan {
+    /// Size of the stored vectors.
+    pub(crate) bytes: u64,
+    /// That size over the median time of a query.
+    pub(crate) bytes_per_s: f64,
+    /// One thread, best pass over a buffer of that size.
+    pub(crate) bandwidth_best: f64,
+    /// The median pass.
+    pub(crate) bandwidth_median: f64,
+}
+
+impl Report {
+    /// The report as text, lines at most 100 wide.
+    pub(crate) fn table(&self) -> String {
+        let mut out = String::new();
+        self.write_table(&mut out).expect("writing to a string does not fail");
+        out
+    }
+
+    fn write_table(&self, out: &mut String) -> std::fmt::Result {
+        match (self.build_s, self.build_write_s) {
+            (Some(all), Some(writing)) => {
+                write!(out, "built in {all:.2} s (writing {writing:.2}, optimizing {:.2})", all - writing)?;
+                writeln!(out, ", peak memory {}", mebibytes(self.build_peak_rss_bytes))?;
+            }
+            _ => writeln!(out, "index reused")?,
+        }
+        write!(
+            out,
+            "{} on disk, {} resident; ",
+            mebibytes(Some(self.index_bytes)),
+            mebibytes(self.rss_bytes)
+        )?;
+        let (open, first) = (self.open_s * 1e3, self.first_answer_s * 1e3);
+        writeln!(out, "open in {open:.1} ms, first answer after {first:.1} ms")?;
+        writeln!(
+            out,
+            "\n{:<14} {:>5} {:>7} {:>9} {:>9} {:>9} {:>9} {:>7} {:>7}",
+            "setting", "ef", "recall", "qps", "p50 us", "p99 us", "distances", "hops", "exact"
+        )?;
+        for point in &self.points {
+            let Point { setting, recall, qps, p50_us, p99_us, distances, hops, exact_reads, .. } = point;
+            let ef = point.ef.map_or_else(|| "-".to_owned(), |ef| ef.to_string());
+            write!(out, "{setting:<14} {ef:>5} {recall:>7.4} {qps:>9.1} {p50_us:>9.1} {p99_us:>9.1} ")?;
+            writeln!(out, "{distances:>9.0} {hops:>7.0} {exact_reads:>7.0}")?;
+        }
+        if self.points.iter().any(|point| point.setting.starts_with("recall=")) {
+            writeln!(out, "\nrecall=R: the first half of the queries chose ef, the second half measured it")?;
+        }
+        if let Some(scan) = &self.exact_scan {
+            let giga = |rate: f64| rate / 1e9;
+            let share = |whole: f64| 100.0 * scan.bytes_per_s / whole;
+            writeln!(
+                out,
+                "\nexact scan: {:.2} GB/s over {}; plain reading by one thread: best {:.2} GB/s ({:.0} %), median {:.2} ({:.0} %)",
+                giga(scan.bytes_per_s),
+                mebibytes(Some(scan.bytes)),
+                giga(scan.bandwidth_best),
+                share(scan.bandwidth_best),
+                giga(scan.bandwidth_median),
+                share(scan.bandwidth_median),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The report as JSON text.
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+}
+
+fn mebibytes(bytes: Option<u64>) -> String {
+    bytes
+        .map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let point = Point {
+            setting: "ef=64".to_owned(),
+            ef: Some(64),
+            recall: 0.9876,
+            qps: 5000.0,
+            p50_us: 190.5,
+            p99_us: 400.25,
+            distances: 1234.5,
+            hops: 70.2,
+            exact_reads: 32.0,
+        };
+        Report {
+            build_s: None,
+            build_write_s: None,
+            build_peak_rss_bytes: None,
+            index_bytes: 3 << 20,
+            open_s: 0.0125,
+            first_answer_s: 0.02,
+            rss_bytes: Some(5 << 20),
+            points: vec![Point { setting: "default".to_owned(), ef: None, ..point.clone() }, point],
+            exact_scan: None,
+        }
+    }
+
+    #[test]
+    fn the_json_has_the_agreed_names() {
+        let text = report().json().expect("it is plain data");
+        let json: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+        for name in
+            ["build_s", "build_peak_rss_bytes", "index_bytes", "open_s", "first_answer_s", "rss_bytes"]
+        {
+            assert!(json.get(name).is_some(), "{name} is missing");
+        }
+        assert!(json["build_s"].is_null() && json.get("exact_scan").is_none());
+        for name in ["setting", "recall", "qps", "p50_us", "p99_us", "distances", "hops", "exact_reads"] {
+            assert!(json["points"][1].get(name).is_some(), "{name} is missing");
+        }
+        assert!(json["points"][0].get("ef").is_none());
+    }
+
+    #[test]
+    fn the_table_says_whether_it_was_built() {
+        let mut report = report();
+        let text = report.table();
+        assert!(
+            text.starts_with("index reused\n3.0 MiB on disk, 5.0 MiB resident; open in 12.5 ms"),
+            "{text}"
+        );
+        assert!(text.contains("ef=64             64  0.9876    5000.0     190.5     400.2"), "{text}");
+        (report.build_s, report.build_write_s) = (Some(10.0), Some(2.5));
+        let text = report.table();
+        let expected = "built in 10.00 s (writing 2.50, optimizing 7.50), peak memory unknown\n";
+        assert!(text.starts_with(expected), "{text}");
+    }
+
+    #[test]
+    fn the_scan_is_set_against_the_bandwidth() {
+        let exact_scan =
+            Some(ExactScan { bytes: 1 << 20, bytes_per_s: 6e9, bandwidth_best: 10e9, bandwidth_median: 8e9 });
+        let text = Report { exact_scan, ..report() }.table();
+        let expected =
+            "6.00 GB/s over 1.0 MiB; plain reading by one thread: best 10.00 GB/s (60 %), median 8.00 (75 %)";
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("half of the queries"), "{text}");
+    }
+
+    #[test]
+    fn points_by_recall_say_how_they_were_measured() {
+        let mut report = report();
+        report.points[0].setting = "recall=0.95".to_owned();
+        assert!(report.table().contains("the first half of the queries chose ef"));
+    }
+}

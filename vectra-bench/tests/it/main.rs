@@ -1,0 +1,7 @@
+//! The program from end to end, on small sets.
+
+#![allow(clippy::disallowed_methods, reason = "tests run the program on real files")]
+
+mod ann;
+mod refusals;
+mod set;

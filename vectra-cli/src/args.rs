@@ -1,0 +1,257 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use vectra::{Durability, ElementKind, FieldKind, IndexedField, ItemId, Metric};
+
+/// Vectors in a folder: durable nearest-neighbour search with metadata.
+#[derive(Debug, Parser)]
+#[command(name = "vectra", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build an index from a built-in sample of real embeddings and ask it questions.
+    Demo(DemoArgs),
+    /// Make an empty index.
+    Create(CreateArgs),
+    /// Read vectors and metadata from files into an index, which is made if it is missing.
+    Import(ImportArgs),
+    /// Find the nearest neighbours of a vector or of an item.
+    Query(QueryArgs),
+    /// Show one item.
+    Get(GetArgs),
+    /// Show settings, sizes and counts.
+    Info(IndexArgs),
+    /// Check every stored byte; changes nothing.
+    Verify(IndexArgs),
+    /// Remove items; ids that are not there are passed over.
+    Delete(DeleteArgs),
+    /// Drop what is dead, merge, and build every graph.
+    Compact(IndexArgs),
+}
+
+impl Command {
+    /// Whether the result (and an error) is wanted as JSON.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Demo(_) => false,
+            Self::Create(args) => args.json,
+            Self::Import(args) => args.json,
+            Self::Query(args) => args.json,
+            Self::Get(args) => args.json,
+            Self::Delete(args) => args.json,
+            Self::Info(args) | Self::Verify(args) | Self::Compact(args) => args.json,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where to put the index (a fresh folder for temporary files unless given).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Folder of the new index.
+    pub(crate) index: PathBuf,
+    /// Components per vector.
+    #[arg(long, value_name = "N")]
+    pub(crate) dim: u32,
+    /// How distance is measured.
+    #[arg(long, default_value = "cosine", value_parser = metric_parser())]
+    pub(crate) metric: Metric,
+    /// Precision in which vectors are stored.
+    #[arg(long, default_value = "f32", value_parser = element_parser())]
+    pub(crate) element: ElementKind,
+    /// How many shards rows are spread over.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) shards: u16,
+    /// Metadata field with an index of its own, e.g. `section:keyword` (kinds: keyword, number, bool); repeatable.
+    #[arg(long = "index-field", value_name = "PATH:KIND", value_parser = parse_field)]
+    pub(crate) index_fields: Vec<IndexedField>,
+    /// When a write counts as done: `sync`, `none` or `interval:MS`.
+    #[arg(long, default_value = "sync", value_parser = parse_durability)]
+    pub(crate) durability: Durability,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Vectors: .npy (f32 or f16), .fvecs, .jsonl or .jsonl.gz.
+    pub(crate) file: PathBuf,
+    /// Folder of the index; made with the file's dimension and precision if it is missing.
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) into: PathBuf,
+    /// Metadata: .jsonl or .jsonl.gz, one object per row in row order.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metadata: Option<PathBuf>,
+    /// How a new index measures distance [default: cosine].
+    #[arg(long, value_parser = metric_parser())]
+    pub(crate) metric: Option<Metric>,
+    /// Take ids from this metadata field instead of row numbers.
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) ids_from: Option<String>,
+    /// Metadata field that a new index indexes, e.g. `section:keyword`; repeatable.
+    #[arg(long = "index-field", value_name = "PATH:KIND", value_parser = parse_field)]
+    pub(crate) index_fields: Vec<IndexedField>,
+    /// Most rows per write; each write is all or nothing.
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch: u32,
+    /// Pass over rows that are in the index already with the same vector.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// Folder of the index.
+    pub(crate) index: PathBuf,
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// How many neighbours to return.
+    #[arg(short, long = "top-k", value_name = "N", default_value_t = 10)]
+    pub(crate) k: usize,
+    /// Only items whose metadata satisfies this, e.g. '{"year": {"$gte": 2020}}'.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) filter: Option<String>,
+    /// Compare with every item.
+    #[arg(long, conflicts_with = "ef")]
+    pub(crate) exact: bool,
+    /// Width of the candidate pool: larger finds more and takes longer.
+    #[arg(long, value_name = "N")]
+    pub(crate) ef: Option<usize>,
+    /// Also return the vectors of the hits.
+    #[arg(long)]
+    pub(crate) with_vectors: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is looked for.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Question {
+    /// A row of a file, as `@FILE.npy[ROW]`, or a JSON array of numbers.
+    #[arg(long, value_name = "VECTOR", allow_hyphen_values = true)]
+    pub(crate) vector: Option<String>,
+    /// What lies near this item, itself left out.
+    #[arg(long, value_name = "ID", value_parser = parse_id)]
+    pub(crate) like: Option<ItemId>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// Folder of the index.
+    pub(crate) index: PathBuf,
+    /// Digits name a number, the hyphenated form a UUID, anything else a string.
+    #[arg(value_parser = parse_id)]
+    pub(crate) id: ItemId,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// Folder of the index.
+    pub(crate) index: PathBuf,
+    /// Digits name a number, the hyphenated form a UUID, anything else a string.
+    #[arg(required = true, value_parser = parse_id)]
+    pub(crate) ids: Vec<ItemId>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IndexArgs {
+    /// Folder of the index.
+    pub(crate) index: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn metric_parser() -> impl TypedValueParser<Value = Metric> {
+    PossibleValuesParser::new(Metric::ALL.map(Metric::name))
+        .map(|name| name.parse().expect("only names of metrics pass"))
+}
+
+fn element_parser() -> impl TypedValueParser<Value = ElementKind> {
+    PossibleValuesParser::new(ElementKind::ALL.map(ElementKind::name))
+        .map(|name| name.parse().expect("only names of element kinds pass"))
+}
+
+fn parse_id(text: &str) -> Result<ItemId, String> {
+    ItemId::parse(text).map_err(|e| e.to_string())
+}
+
+fn parse_field(text: &str) -> Result<IndexedField, String> {
+    let (path, kind) = text.rsplit_once(':').ok_or("write PATH:KIND, e.g. section:keyword")?;
+    let kind = match kind {
+        "keyword" => FieldKind::Keyword,
+        "number" => FieldKind::Number,
+        "bool" => FieldKind::Bool,
+        other => return Err(format!("`{other}` is no kind of index; there are keyword, number and bool")),
+    };
+    Ok(IndexedField { path: path.to_owned(), kind })
+}
+
+fn parse_durability(text: &str) -> Result<Durability, String> {
+    match text {
+        "sync" => Ok(Durability::Sync),
+        "none" => Ok(Durability::None),
+        _ => {
+            let milliseconds = text.strip_prefix("interval:").and_then(|ms| ms.parse::<u64>().ok());
+            let interval = milliseconds.map(|ms| Durability::Interval(Duration::from_millis(ms)));
+            interval.ok_or_else(|| "write sync, none or interval:MS, e.g. interval:100".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn fields_and_durability_are_read() {
+        let field = parse_field("a.b:number").expect("a field");
+        assert_eq!((field.path.as_str(), field.kind), ("a.b", FieldKind::Number));
+        assert!(parse_field("a").is_err());
+        assert!(parse_field("a:text").expect_err("no such kind").contains("keyword"));
+        assert_eq!(parse_durability("interval:5"), Ok(Durability::Interval(Duration::from_millis(5))));
+        assert!(parse_durability("interval:x").is_err());
+        assert!(parse_durability("always").is_err());
+    }
+
+    #[test]
+    fn a_query_asks_one_thing() {
+        assert!(Cli::try_parse_from(["vectra", "query", "i"]).is_err());
+        assert!(Cli::try_parse_from(["vectra", "query", "i", "--like", "1", "--vector", "[1]"]).is_err());
+        assert!(
+            Cli::try_parse_from(["vectra", "query", "i", "--like", "1", "--exact", "--ef", "9"]).is_err()
+        );
+        assert!(Cli::try_parse_from(["vectra", "query", "i", "--vector", "[-1.5]", "-k", "3"]).is_ok());
+    }
+}

@@ -1,0 +1,31 @@
+//! One module per command.
+
+mod compact;
+mod create;
+mod delete;
+mod demo;
+mod get;
+mod import;
+mod info;
+mod query;
+mod verify;
+
+use crate::args::Command;
+use crate::exit::Exit;
+use crate::failure::Result;
+use crate::output::Output;
+
+/// Carries out a command.
+pub(crate) fn run(command: &Command, output: &mut Output) -> Result<Exit> {
+    match command {
+        Command::Demo(args) => demo::run(args, output),
+        Command::Create(args) => create::run(args, output),
+        Command::Import(args) => import::run(args, output),
+        Command::Query(args) => query::run(args, output),
+        Command::Get(args) => get::run(args, output),
+        Command::Info(args) => info::run(args, output),
+        Command::Verify(args) => verify::run(args, output),
+        Command::Delete(args) => delete::run(args, output),
+        Command::Compact(args) => compact::run(args, output),
+    }
+}

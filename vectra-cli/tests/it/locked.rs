@@ -1,0 +1,29 @@
+//! An index that another process has open.
+
+use vectra::{Index, Item, Settings};
+
+use crate::files::{npy_f32, vectors};
+use crate::run::Place;
+
+#[test]
+fn a_second_writer_is_told_who_holds_the_index() {
+    let place = Place::new();
+    let index = Index::create(place.path("index"), Settings::new(3)).expect("created");
+    index.insert_item(Item::new("a", [1.0, 2.0, 3.0])).expect("inserted");
+    place.write("v.npy", npy_f32(&vectors(10, 3)));
+    let holder = format!("process {}", std::process::id());
+    for args in [
+        "import v.npy --into index",
+        "query index --like a",
+        "get index a",
+        "info index",
+        "delete index a",
+        "compact index",
+    ] {
+        place.vectra(args).refused(4, &holder, "vectra verify index needs no lock");
+    }
+    place.vectra("create index --dim 3").refused(4, &holder, "vectra info index");
+    assert!(place.vectra("verify index").ok().starts_with("ok: "));
+    index.close().expect("closed");
+    assert_eq!(place.vectra("get index a --json").json()["vector"], serde_json::json!([1, 2, 3]));
+}

@@ -1,0 +1,11 @@
+//! Drives the built program in folders of its own.
+#![allow(clippy::disallowed_methods, reason = "tests of a program make real files")]
+
+mod files;
+mod run;
+
+mod demo;
+mod happy;
+mod locked;
+mod refused;
+mod resume;

@@ -1,0 +1,110 @@
+//! Opening an index with components of the caller's choice.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vectra_core::env::Env;
+use vectra_core::io::{Fs, OsFs};
+use vectra_tier::Mode;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::Index;
+use crate::recover::{self, Outside};
+use crate::settings::Settings;
+use crate::verify::{Report, verify_in};
+
+/// Chooses the outside world of an index: file system, clock, threads, and how parts are read.
+///
+/// [`Index::create`] and [`Index::open`] use the operating system's; tests and embedders can bring their own.
+#[derive(Debug, Default)]
+pub struct Builder {
+    fs: Option<Arc<dyn Fs>>,
+    env: Option<Env>,
+    mode: Option<Mode>,
+    threads: Option<usize>,
+}
+
+impl Builder {
+    /// The operating system's file system, clock and threads.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps files in `fs`.
+    #[must_use]
+    pub fn fs(mut self, fs: Arc<dyn Fs>) -> Self {
+        self.fs = Some(fs);
+        self
+    }
+
+    /// Takes time, chance and background work from `env`.
+    #[must_use]
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = Some(env);
+        self
+    }
+
+    /// Maps parts into memory (the default for local files) or reads them.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// How many threads build graphs in the background (all processors unless said otherwise).
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    fn outside(self) -> Outside {
+        let threads = self
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        Outside {
+            fs: self.fs.unwrap_or_else(|| Arc::new(OsFs::new())),
+            env: self.env.unwrap_or_else(|| Env::os(threads)),
+            mode: self.mode.unwrap_or(Mode::Map),
+        }
+    }
+
+    /// Makes an empty index; see [`Index::create`].
+    ///
+    /// # Errors
+    /// As [`Index::create`].
+    pub fn create(self, path: impl AsRef<Path>, settings: Settings) -> Result<Index> {
+        let root = absolute(path.as_ref())?;
+        recover::create(&root, settings, &self.outside()).map(|engine| Index { engine })
+    }
+
+    /// Opens an index; see [`Index::open`].
+    ///
+    /// # Errors
+    /// As [`Index::open`].
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Index> {
+        let root = absolute(path.as_ref())?;
+        let (engine, recovery) = recover::open(&root, &self.outside())?;
+        if recovery.torn {
+            tracing::warn!(
+                bytes = recovery.dropped_tail_bytes,
+                "the log ended in a write that was cut off; it was dropped"
+            );
+        }
+        Ok(Index { engine })
+    }
+
+    /// Checks a folder from end to end; see [`crate::verify`].
+    ///
+    /// # Errors
+    /// As [`crate::verify`].
+    pub fn verify(self, path: impl AsRef<Path>) -> Result<Report> {
+        verify_in(&self.outside(), &absolute(path.as_ref())?)
+    }
+}
+
+/// Paths are made absolute once, so that a change of the working directory does not move an open index.
+fn absolute(path: &Path) -> Result<std::path::PathBuf> {
+    std::path::absolute(path)
+        .map_err(|e| Error::caused(ErrorKind::Invalid, format!("{} is no usable path", path.display()), e))
+}

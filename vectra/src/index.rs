@@ -1,0 +1,266 @@
+//! The public face of an open index.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use vectra_core::{Filter, ItemId};
+use vectra_wal::Durability;
+
+use crate::builder::Builder;
+use crate::engine::{Engine, append_error};
+use crate::error::{Error, ErrorKind, Result};
+use crate::item::{Item, ItemUpdate, Page};
+use crate::maintain::{Goal, Health};
+use crate::read::{QueryBuilder, Snapshot};
+use crate::settings::Settings;
+use crate::stats::Stats;
+use crate::write::batch::Receipt;
+use crate::writer::Writer;
+
+/// An open index: one folder, one writer, any number of readers.
+///
+/// Writes are visible to the next query as soon as they return. Sealing, merging and graph building happen in the
+/// background; queries never wait for them. Share it between threads behind an `Arc` or by reference.
+#[derive(Debug)]
+pub struct Index {
+    pub(crate) engine: Arc<Engine>,
+}
+
+impl Index {
+    /// Makes an empty index in the folder `path`, which is created if it is missing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for settings outside their limits, [`ErrorKind::Conflict`] if the folder holds an index
+    /// or other files already, [`ErrorKind::Io`].
+    pub fn create(path: impl AsRef<Path>, settings: Settings) -> Result<Self> {
+        Builder::new().create(path, settings)
+    }
+
+    /// Opens the index in the folder `path`, replaying what its log holds.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::Conflict`] if another process has it open,
+    /// [`ErrorKind::Corrupt`] if acknowledged data is damaged, [`ErrorKind::Io`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Builder::new().open(path)
+    }
+
+    /// The folder it lives in.
+    pub fn path(&self) -> &Path {
+        &self.engine.root
+    }
+
+    /// What the index was created with.
+    pub fn settings(&self) -> &Settings {
+        &self.engine.settings
+    }
+
+    /// Pins the present moment for reading.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { engine: Arc::clone(&self.engine), state: self.engine.cell.load() }
+    }
+
+    /// Starts a query for the nearest neighbours of `vector`.
+    pub fn query<'v>(&self, vector: &'v [f32]) -> QueryBuilder<'v> {
+        self.snapshot().query(vector)
+    }
+
+    /// Writes with another durability than the index's own.
+    pub fn with_durability(&self, durability: Durability) -> Writer<'_> {
+        Writer { engine: &self.engine, durability }
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        self.with_durability(self.engine.settings.durability)
+    }
+
+    /// Adds an item whose id must be new. See [`Writer::insert_items`].
+    ///
+    /// # Errors
+    /// As [`Writer::insert_items`].
+    pub fn insert_item(&self, item: Item) -> Result<Receipt> {
+        self.writer().insert_items(vec![item])
+    }
+
+    /// Adds items whose ids must be new, all or none. See [`Writer::insert_items`].
+    ///
+    /// # Errors
+    /// As [`Writer::insert_items`].
+    pub fn insert_items(&self, items: Vec<Item>) -> Result<Receipt> {
+        self.writer().insert_items(items)
+    }
+
+    /// Adds an item, replacing the one with the same id. See [`Writer::upsert_items`].
+    ///
+    /// # Errors
+    /// As [`Writer::upsert_items`].
+    pub fn upsert_item(&self, item: Item) -> Result<Receipt> {
+        self.writer().upsert_items(vec![item])
+    }
+
+    /// Adds items, replacing those with the same ids, all or none. See [`Writer::upsert_items`].
+    ///
+    /// # Errors
+    /// As [`Writer::upsert_items`].
+    pub fn upsert_items(&self, items: Vec<Item>) -> Result<Receipt> {
+        self.writer().upsert_items(items)
+    }
+
+    /// Replaces the metadata of items without sending their vectors again, all or none. See [`Writer::update_items`].
+    ///
+    /// # Errors
+    /// As [`Writer::update_items`].
+    pub fn update_items(&self, updates: Vec<ItemUpdate>) -> Result<Receipt> {
+        self.writer().update_items(updates)
+    }
+
+    /// Removes an item; [`Receipt::items`] is 0 if there was none. See [`Writer::delete_items`].
+    ///
+    /// # Errors
+    /// As [`Writer::delete_items`].
+    pub fn delete_item(&self, id: impl Into<ItemId>) -> Result<Receipt> {
+        self.writer().delete_items(vec![id.into()])
+    }
+
+    /// Removes items; ids that are not there are passed over. See [`Writer::delete_items`].
+    ///
+    /// # Errors
+    /// As [`Writer::delete_items`].
+    pub fn delete_items(&self, ids: Vec<ItemId>) -> Result<Receipt> {
+        self.writer().delete_items(ids)
+    }
+
+    /// The item with this id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if its stored bytes are damaged.
+    pub fn get_item(&self, id: impl Into<ItemId>) -> Result<Option<Item>> {
+        self.snapshot().get_item(id)
+    }
+
+    /// At most `limit` items in id order, beginning behind `after`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if stored bytes are damaged.
+    pub fn list_items(&self, after: Option<&ItemId>, limit: usize) -> Result<Page> {
+        self.snapshot().list_items(after, limit)
+    }
+
+    /// Makes every acknowledged write durable, whatever durability it was written with, and returns the last LSN.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] or [`ErrorKind::Uncertain`] if the log cannot be synced.
+    pub fn sync(&self) -> Result<u64> {
+        self.engine.check_open()?;
+        self.engine.sync_log()
+    }
+
+    /// Seals everything written so far into parts, so that the log can shrink; waits until that is done.
+    ///
+    /// # Errors
+    /// Whatever stopped the background work.
+    pub fn flush(&self) -> Result<()> {
+        self.reach(Goal::Flushed)
+    }
+
+    /// Waits until everything written so far is sealed, merged and covered by graphs: queries are as fast as they get.
+    ///
+    /// # Errors
+    /// Whatever stopped the background work.
+    pub fn wait_optimized(&self) -> Result<()> {
+        self.reach(Goal::Optimized)
+    }
+
+    /// Like [`Index::wait_optimized`], and nothing dead is left on disk.
+    ///
+    /// # Errors
+    /// Whatever stopped the background work.
+    pub fn compact(&self) -> Result<()> {
+        self.reach(Goal::Compacted)
+    }
+
+    fn reach(&self, goal: Goal) -> Result<()> {
+        self.engine.check_open()?;
+        self.engine.reach(goal)
+    }
+
+    /// Puts off merging and graph building until the returned guard is dropped: a bulk load is faster when each graph
+    /// is built once, at its end. Queries work meanwhile, by scanning.
+    pub fn defer_optimization(&self) -> DeferGuard<'_> {
+        self.engine.deferred.fetch_add(1, Ordering::Relaxed);
+        DeferGuard { engine: &self.engine }
+    }
+
+    /// Sizes and counts.
+    pub fn stats(&self) -> Stats {
+        Stats::collect(&self.engine)
+    }
+
+    /// How the background work is doing.
+    pub fn health(&self) -> Health {
+        self.engine.health()
+    }
+
+    /// Syncs the log, leaves the folder tidy and gives up the lock. Snapshots stay readable.
+    ///
+    /// # Errors
+    /// The first error that the background work or the last sync met; the index is closed all the same.
+    pub fn close(self) -> Result<()> {
+        let engine = &self.engine;
+        engine.check_open()?;
+        let synced = engine.sync_log().map(drop);
+        engine.closed.store(true, Ordering::Release);
+        engine.wait_for_step();
+        let settled = synced.and_then(|()| engine.settle());
+        let closed = engine.log.close().map_err(append_error);
+        let health = match engine.health() {
+            Health::Stopped { error } => Err(error),
+            _ => Ok(()),
+        };
+        engine.lock.lock().take();
+        settled.and(closed).and(health)
+    }
+}
+
+/// Without [`Index::close`] nothing acknowledged is lost either: the next open replays the log.
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.engine.closed.store(true, Ordering::Release);
+        self.engine.wait_for_step();
+        self.engine.lock.lock().take();
+    }
+}
+
+/// While it lives, merging and graph building wait; see [`Index::defer_optimization`].
+#[derive(Debug)]
+#[must_use = "optimization is put off only while the guard lives"]
+pub struct DeferGuard<'a> {
+    engine: &'a Arc<Engine>,
+}
+
+impl Drop for DeferGuard<'_> {
+    fn drop(&mut self) {
+        self.engine.deferred.fetch_sub(1, Ordering::Relaxed);
+        self.engine.kick();
+    }
+}
+
+/// Parses a filter in the Mongo-style dialect from JSON text, e.g. `{"year": {"$gte": 2020}}`.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`], naming what is not understood.
+pub fn mongo(json: &str) -> Result<Filter> {
+    let value = serde_json::from_str(json)
+        .map_err(|e| Error::caused(ErrorKind::Invalid, "the filter is not valid JSON", e))?;
+    mongo_json(&value)
+}
+
+/// Like [`mongo`], from JSON that is parsed already.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`], naming what is not understood.
+pub fn mongo_json(json: &serde_json::Value) -> Result<Filter> {
+    vectra_metadata::parse::mongo(json)
+        .map_err(|e| Error::caused(ErrorKind::Invalid, "the filter is not understood", e))
+}

@@ -1,0 +1,51 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+// What the caller sees.
+mod builder;
+mod error;
+mod index;
+mod item;
+mod settings;
+mod stats;
+mod verify;
+mod writer;
+
+// The composition.
+mod engine;
+mod recover;
+mod snapshot;
+
+// The write road, the read road, and what happens behind the scenes.
+mod maintain;
+mod read;
+mod write;
+
+// Where rows rest, and what says so.
+mod manifest;
+mod segment;
+
+pub use crate::builder::Builder;
+pub use crate::error::{Error, ErrorKind, Result};
+pub use crate::index::{DeferGuard, Index, mongo, mongo_json};
+pub use crate::item::{Hit, Item, ItemUpdate, Page, metadata_from_json, metadata_to_json};
+pub use crate::maintain::Health;
+pub use crate::read::{QueryBuilder, Snapshot};
+pub use crate::settings::{DIM_MAX, Settings};
+pub use crate::stats::{SegmentStats, ShardStats, Stats};
+pub use crate::verify::{Finding, Report, verify};
+pub use crate::write::batch::Receipt;
+pub use crate::writer::Writer;
+
+pub use vectra_core::distance::ElementKind;
+pub use vectra_core::query::Profile;
+pub use vectra_core::{Filter, ItemId, Metric, Value};
+pub use vectra_metadata::{FieldKind, IndexedField};
+pub use vectra_tier::Mode;
+pub use vectra_wal::Durability;
+
+/// The seams an embedder can replace: file system and environment.
+pub mod seams {
+    pub use vectra_core::env::{Clock, Env, Job, Rng, Spawner};
+    pub use vectra_core::io::{File, Fs, MemFs, OsFs};
+}

@@ -1,0 +1,151 @@
+//! The one road by which parts become part of an index: parts, manifest, snapshot, then truncation.
+
+use std::sync::Arc;
+
+use vectra_tier::PartRef;
+use vectra_wal::Lsn;
+
+use crate::engine::{Committed, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{Manifest, SegmentEntry, ShardEntry};
+use crate::segment::build::{TruthBuilder, write_codes, write_overlay, write_tombstones};
+use crate::segment::index::SealedIndex;
+use crate::segment::sealed::{SealedSegment, SealedView};
+use crate::segment::truth::Truth;
+use crate::snapshot::ShardState;
+
+/// A pure step from one shard state to the next; applied once for the manifest and again for the snapshot, since
+/// writes go on in between.
+pub(crate) type Step<'a> = &'a dyn Fn(&ShardState, Lsn) -> ShardState;
+
+impl Engine {
+    /// Publishes a part's file; durable under its final name when this returns.
+    pub(crate) fn publish_part(&self, part: &PartRef) -> Result<()> {
+        let failed = |e| Error::caused(ErrorKind::Io, format!("the part {} cannot be published", part.id), e);
+        self.store.publish(part).map_err(failed)
+    }
+
+    /// Writes and opens the parts of a new segment: truth and codes, no graph yet.
+    pub(crate) fn write_segment(&self, builder: TruthBuilder, lsns: (Lsn, Lsn)) -> Result<SealedSegment> {
+        let rows = builder.rows();
+        let (rows_part, meta_part) = builder.write(&*self.store)?;
+        self.publish_part(&rows_part)?;
+        self.publish_part(&meta_part)?;
+        let truth = Arc::new(self.open_truth(&rows_part, &meta_part)?);
+        let index_part = write_codes(&*self.store, &truth, &self.settings)?;
+        self.publish_part(&index_part)?;
+        let index = Some(Arc::new(self.open_index(&index_part)?));
+        let entry = SegmentEntry {
+            rows,
+            lsns,
+            rows_part,
+            meta_part,
+            index_part: Some(index_part),
+            deletes: None,
+            dead: 0,
+            overlay: None,
+            overlay_lsn: 0,
+        };
+        Ok(SealedSegment { number: self.next_number(), truth, index, entry })
+    }
+
+    pub(crate) fn open_truth(&self, rows: &PartRef, meta: &PartRef) -> Result<Truth> {
+        Truth::open(open_part(self, rows)?, open_part(self, meta)?, &self.settings)
+    }
+
+    pub(crate) fn open_index(&self, part: &PartRef) -> Result<SealedIndex> {
+        SealedIndex::open(open_part(self, part)?, self.settings.dim as usize, self.settings.metric)
+    }
+
+    /// Carries out `step` on a shard: everything it changes, and every dirty tombstone and overlay of the shard, goes
+    /// into one new generation of the manifest; then the snapshot follows.
+    pub(crate) fn commit(&self, number: usize, step: Step<'_>) -> Result<()> {
+        let mut committed = self.committed.lock();
+        let (next, covered) = {
+            let _writer = self.lock_shard(number)?;
+            let visible = self.sync_and_read_visible()?;
+            let state = self.cell.load();
+            let next = step(&state.shards[number], visible);
+            let covered = covered_lsn(&next, visible).max(committed.newest.shards[number].covered_lsn);
+            (next, covered)
+        };
+        let segments = next.sealed.iter().map(|view| self.write_dirty(view)).collect::<Result<Vec<_>>>()?;
+        let mut manifest = committed.newest.clone();
+        manifest.shards[number] = ShardEntry { covered_lsn: covered, segments: segments.clone() };
+        self.commit_manifest(&mut committed, manifest)?;
+        {
+            let _writer = self.lock_shard(number)?;
+            self.sync_log()?;
+            let generation = committed.newest.generation;
+            self.cell.publish(|state| {
+                let mut shard = step(&state.shards[number], state.visible_lsn);
+                for (view, entry) in shard.sealed.iter_mut().zip(&segments) {
+                    view.segment = Arc::new(SealedSegment {
+                        entry: entry.clone(),
+                        ..SealedSegment::clone(&view.segment)
+                    });
+                }
+                let mut next = state.with_shard(number, shard);
+                next.generation = generation;
+                next
+            });
+        }
+        self.collect(&committed)
+    }
+
+    /// Syncs the log while the caller holds a shard's lock: nothing of that shard is staged afterwards.
+    fn sync_and_read_visible(&self) -> Result<Lsn> {
+        self.sync_log()?;
+        Ok(self.cell.load().visible_lsn)
+    }
+
+    /// The manifest entry of a view, after writing the parts `deletes` and `overlay` if they changed.
+    fn write_dirty(&self, view: &SealedView) -> Result<SegmentEntry> {
+        let mut entry = view.segment.entry.clone();
+        if view.tombstones.count() != entry.dead {
+            let part = write_tombstones(&*self.store, entry.rows, &view.tombstones.encode())?;
+            self.publish_part(&part)?;
+            (entry.deletes, entry.dead) = (Some(part), view.tombstones.count());
+        }
+        if view.overlay.last_lsn() != entry.overlay_lsn {
+            let part = write_overlay(&*self.store, entry.rows, &view.overlay.encode())?;
+            self.publish_part(&part)?;
+            (entry.overlay, entry.overlay_lsn) = (Some(part), view.overlay.last_lsn());
+        }
+        Ok(entry)
+    }
+
+    /// Makes `manifest` (built from the newest) the next generation.
+    pub(crate) fn commit_manifest(&self, committed: &mut Committed, mut manifest: Manifest) -> Result<()> {
+        if let Some(error) = &committed.broken {
+            return Err(error.clone());
+        }
+        manifest.generation = committed.newest.generation + 1;
+        manifest.previous = committed.digest;
+        manifest.log_floor = manifest.replay_from();
+        // Nobody can have seen what failed here, so the next commit may try again.
+        let digest = self.manifests.write(&manifest)?;
+        match self.manifests.publish(manifest.generation) {
+            Ok(()) => {
+                let previous = std::mem::replace(&mut committed.newest, manifest);
+                (committed.previous, committed.digest) = (Some(previous), digest);
+                Ok(())
+            }
+            Err(error) => {
+                // It may or may not be on disk: what is there decides at the next open.
+                committed.broken = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+}
+
+fn open_part(engine: &Engine, part: &PartRef) -> Result<Arc<vectra_tier::PartHandle>> {
+    engine.store.open(part).map_err(|e| Error::open_part(part, e))
+}
+
+/// Up to where the parts of a shard hold everything: just below its oldest unsealed row.
+fn covered_lsn(shard: &ShardState, visible: Lsn) -> Lsn {
+    let oldest = shard.unsealed().filter_map(|segment| segment.lsn_range()).map(|(first, _)| first - 1).min();
+    oldest.map_or(visible, |lsn| lsn.min(visible))
+}

@@ -1,0 +1,151 @@
+//! The bytes of a manifest file: magic, version, body, digest. Described in `docs/format.md`.
+
+use std::time::Duration;
+
+use vectra_core::Metric;
+use vectra_core::codec::{DecodeError, Digest, Reader, Writer, digest};
+use vectra_core::distance::ElementKind;
+use vectra_metadata::{FieldKind, IndexedField};
+use vectra_shard::ShardMap;
+use vectra_tier::PartRef;
+use vectra_wal::Durability;
+
+use super::{Manifest, SegmentEntry, ShardEntry};
+use crate::settings::Settings;
+
+const MAGIC: &[u8; 8] = b"VECTRMAN";
+const VERSION: u16 = 1;
+/// The largest manifest that is read.
+pub(super) const MANIFEST_BYTES_MAX: u64 = 256 << 20;
+
+/// The file's bytes; the last sixteen are the digest of all before.
+pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.bytes(MAGIC).u16(VERSION).u64(manifest.generation);
+    out.bytes(&manifest.previous.to_le_bytes()).bytes(&manifest.index).u64(manifest.log_floor);
+    encode_settings(&manifest.settings, &mut out);
+    manifest.shard_map.encode(&mut out);
+    out.varint(manifest.shards.len() as u64);
+    for shard in &manifest.shards {
+        out.u64(shard.covered_lsn).varint(shard.segments.len() as u64);
+        shard.segments.iter().for_each(|segment| encode_segment(segment, &mut out));
+    }
+    let sum = digest(out.as_bytes());
+    out.bytes(&sum.to_le_bytes());
+    out.into_bytes()
+}
+
+/// Reads what [`encode`] wrote; total over arbitrary bytes.
+pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, DecodeError> {
+    let body_len = bytes.len().checked_sub(16).ok_or(DecodeError::new(0, "manifest"))?;
+    let (body, sum) = bytes.split_at(body_len);
+    if body.get(..8) != Some(MAGIC) {
+        return Err(DecodeError::new(0, "manifest magic"));
+    }
+    if digest(body).to_le_bytes() != sum {
+        return Err(DecodeError::new(body_len, "manifest digest"));
+    }
+    let mut r = Reader::new(&body[8..]);
+    if r.u16()? != VERSION {
+        return Err(DecodeError::new(8, "a manifest version this program knows"));
+    }
+    let generation = r.u64()?;
+    let previous = Digest::from_le_bytes(r.array()?);
+    let index = r.array()?;
+    let log_floor = r.u64()?;
+    let settings = decode_settings(&mut r)?;
+    let shard_map = ShardMap::decode(&mut r)?;
+    let count = r.count(9)?;
+    let mut shards = Vec::with_capacity(count);
+    for _ in 0..count {
+        let covered_lsn = r.u64()?;
+        let segments = (0..r.count(16)?).map(|_| decode_segment(&mut r)).collect::<Result<_, _>>()?;
+        shards.push(ShardEntry { covered_lsn, segments });
+    }
+    r.finish()?;
+    if shards.len() != usize::from(settings.shards) {
+        return Err(r.error("as many shards as the settings say"));
+    }
+    Ok(Manifest { generation, previous, index, settings, shard_map, shards, log_floor })
+}
+
+fn encode_segment(segment: &SegmentEntry, out: &mut Writer) {
+    out.u32(segment.rows).u64(segment.lsns.0).u64(segment.lsns.1).u32(segment.dead).u64(segment.overlay_lsn);
+    segment.rows_part.encode(out);
+    segment.meta_part.encode(out);
+    for part in [&segment.index_part, &segment.deletes, &segment.overlay] {
+        out.u8(part.is_some().into());
+        if let Some(part) = part {
+            part.encode(out);
+        }
+    }
+}
+
+fn decode_segment(r: &mut Reader<'_>) -> Result<SegmentEntry, DecodeError> {
+    let rows = r.u32()?;
+    let lsns = (r.u64()?, r.u64()?);
+    let (dead, overlay_lsn) = (r.u32()?, r.u64()?);
+    let rows_part = PartRef::decode(r)?;
+    let meta_part = PartRef::decode(r)?;
+    let mut optional = || match r.u8()? {
+        0 => Ok(None),
+        1 => PartRef::decode(r).map(Some),
+        _ => Err(r.error("presence of a part")),
+    };
+    let (index_part, deletes, overlay) = (optional()?, optional()?, optional()?);
+    Ok(SegmentEntry { rows, lsns, rows_part, meta_part, index_part, deletes, dead, overlay, overlay_lsn })
+}
+
+fn encode_settings(s: &Settings, out: &mut Writer) {
+    out.u32(s.dim).u8(s.metric.code()).u8(s.element.code()).u16(s.shards);
+    match s.durability {
+        Durability::Sync => _ = out.u8(0),
+        Durability::None => _ = out.u8(1),
+        Durability::Interval(d) => _ = out.u8(2).u64(d.as_millis() as u64),
+    }
+    out.varint(s.m as u64).varint(s.ef_construction as u64).varint(s.ef_search as u64);
+    out.u32(s.seal_rows).u32(s.segment_rows_max).u32(s.metadata_bytes_max);
+    out.u64(s.log_bytes_min).u64(s.log_bytes_max).u64(s.seed);
+    out.varint(s.indexed_fields.len() as u64);
+    for field in &s.indexed_fields {
+        out.text(&field.path).u8(kind_code(field.kind));
+    }
+}
+
+const KINDS: [(FieldKind, u8); 3] = [(FieldKind::Keyword, 1), (FieldKind::Number, 2), (FieldKind::Bool, 3)];
+
+fn kind_code(kind: FieldKind) -> u8 {
+    KINDS
+        .iter()
+        .find(|(k, _)| *k == kind)
+        .map(|(_, code)| *code)
+        .expect("settings hold only kinds with a code")
+}
+
+fn kind_from_code(code: u8) -> Option<FieldKind> {
+    KINDS.iter().find(|(_, c)| *c == code).map(|(kind, _)| *kind)
+}
+
+fn decode_settings(r: &mut Reader<'_>) -> Result<Settings, DecodeError> {
+    let mut s = Settings::new(r.u32()?);
+    s.metric = Metric::from_code(r.u8()?).ok_or(r.error("metric"))?;
+    s.element = ElementKind::from_code(r.u8()?).ok_or(r.error("element type"))?;
+    s.shards = r.u16()?;
+    s.durability = match r.u8()? {
+        0 => Durability::Sync,
+        1 => Durability::None,
+        2 => Durability::Interval(Duration::from_millis(r.u64()?)),
+        _ => return Err(r.error("durability")),
+    };
+    let mut size = || usize::try_from(r.varint()?).map_err(|_| r.error("size"));
+    (s.m, s.ef_construction, s.ef_search) = (size()?, size()?, size()?);
+    (s.seal_rows, s.segment_rows_max, s.metadata_bytes_max) = (r.u32()?, r.u32()?, r.u32()?);
+    (s.log_bytes_min, s.log_bytes_max, s.seed) = (r.u64()?, r.u64()?, r.u64()?);
+    for _ in 0..r.count(2)? {
+        let path = r.text()?.to_owned();
+        let kind = kind_from_code(r.u8()?).ok_or(r.error("kind of an indexed field"))?;
+        s.indexed_fields.push(IndexedField { path, kind });
+    }
+    s.validate().map_err(|_| r.error("settings within their limits"))?;
+    Ok(s)
+}

@@ -1,0 +1,249 @@
+//! Searching one segment: candidates by code, then exact distances. Only exact distances leave a segment.
+
+use std::cell::RefCell;
+
+use vectra_core::admit::{All, Bits};
+use vectra_core::index::{SearchCounts, SearchParams};
+use vectra_core::query::{Effort, Profile, Query, QueryCtx};
+use vectra_core::{Metric, Neighbor, TopK};
+use vectra_quant::Sq8;
+use vectra_wal::Lsn;
+
+use super::plan::{Facts, Strategy, plan};
+use crate::error::Result;
+use crate::segment::exact::ExactQuery;
+use crate::segment::index::Scratch;
+use crate::segment::mutable::{MutableSegment, Row};
+use crate::segment::sealed::SealedView;
+
+thread_local! {
+    /// Reused from query to query: nothing is allocated for a walk once a thread is warm.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Rows scored at a time by a scan: small enough to stay in the first-level cache.
+const BLOCK: u32 = 256;
+/// Mutable rows up to which their vectors are compared without asking the codes first.
+const EXACT_ROWS_MAX: u32 = 256;
+
+/// What is the same for all segments of one query.
+#[derive(Debug)]
+pub(crate) struct Bound<'a> {
+    pub(crate) query: &'a Query,
+    pub(crate) exact: ExactQuery,
+    pub(crate) metric: Metric,
+    pub(crate) ef_default: usize,
+}
+
+/// Which rows of a sealed segment may be answered.
+enum Admitted {
+    All,
+    /// All but the dead.
+    Live,
+    These(Bits),
+}
+
+/// The best rows of a sealed segment with their exact distances, into `top`.
+pub(crate) fn sealed(
+    view: &SealedView,
+    bound: &Bound<'_>,
+    ctx: &mut QueryCtx,
+    top: &mut TopK<Neighbor>,
+) -> Result<()> {
+    let admitted = match &bound.query.filter {
+        Some(filter) => {
+            let (bits, evaluated) = view.matching(filter)?;
+            ctx.profile.filter_evaluations += evaluated;
+            Admitted::These(bits)
+        }
+        None if view.tombstones.count() == 0 => Admitted::All,
+        None => Admitted::Live,
+    };
+    let count = match &admitted {
+        Admitted::These(bits) => bits.count(),
+        _ => view.live(),
+    };
+    if count == 0 {
+        return Ok(());
+    }
+    ctx.profile.segments += 1;
+    let segment = &view.segment;
+    let strategy = plan(&Facts {
+        rows: segment.rows(),
+        admitted: count,
+        has_codes: segment.index.is_some(),
+        has_graph: segment.has_graph(),
+        effort: bound.query.effort,
+        k: bound.query.k,
+        ef_default: bound.ef_default,
+    });
+    if strategy == Strategy::ExactScan {
+        return match admitted {
+            Admitted::These(bits) => rerank(view, bits.iter(), bound, &mut ctx.profile, top),
+            _ => exact_scan(view, bound, &mut ctx.profile, top),
+        };
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        let counts = candidates(view, strategy, &admitted, bound, scratch);
+        ctx.profile.distances += counts.distances;
+        ctx.profile.hops += counts.hops;
+        rerank(view, scratch.found.iter().map(|n| n.slot), bound, &mut ctx.profile, top)
+    })
+}
+
+/// Finds candidates by their codes; they are left in `scratch.found`.
+fn candidates(
+    view: &SealedView,
+    strategy: Strategy,
+    admitted: &Admitted,
+    bound: &Bound<'_>,
+    scratch: &mut Scratch,
+) -> SearchCounts {
+    let index = view.segment.index.as_ref().expect("the plan asks for codes only where there are any");
+    let query = &bound.query.vector;
+    match strategy {
+        Strategy::GraphWalk { ef_search, rerank } => {
+            let params = SearchParams::new(rerank, ef_search);
+            match admitted {
+                Admitted::All => index.walk(query, &params, &All, scratch),
+                Admitted::Live => index.walk(query, &params, &view.tombstones, scratch),
+                Admitted::These(bits) => index.walk(query, &params, bits, scratch),
+            }
+        }
+        Strategy::CodeScan { rerank } => match admitted {
+            Admitted::These(bits) => index.scan(query, rerank, bits, scratch),
+            _ => index.scan(query, rerank, &view.live_bits(), scratch),
+        },
+        Strategy::ExactScan => unreachable!("an exact scan asks no codes"),
+    }
+}
+
+/// Offers the exact distances of `slots` to `top`.
+fn rerank(
+    view: &SealedView,
+    slots: impl Iterator<Item = u32>,
+    bound: &Bound<'_>,
+    profile: &mut Profile,
+    top: &mut TopK<Neighbor>,
+) -> Result<()> {
+    let truth = &view.segment.truth;
+    for slot in slots {
+        let inverse_norm = truth.inverse_norm(slot)?;
+        let distance = bound.exact.distance(truth.vectors(slot, 1)?, inverse_norm);
+        profile.exact_reads += 1;
+        top.push(Neighbor { distance, slot });
+    }
+    Ok(())
+}
+
+/// Compares with every live vector of the segment, in blocks, at the speed of memory.
+fn exact_scan(
+    view: &SealedView,
+    bound: &Bound<'_>,
+    profile: &mut Profile,
+    top: &mut TopK<Neighbor>,
+) -> Result<()> {
+    let truth = &view.segment.truth;
+    let norms = truth.inverse_norms()?;
+    let mut distances = [0.0; BLOCK as usize];
+    for first in (0..truth.rows()).step_by(BLOCK as usize) {
+        let count = BLOCK.min(truth.rows() - first);
+        let out = &mut distances[..count as usize];
+        let norm = |i: usize| norms.map_or(1.0, |norms| norms[first as usize + i]);
+        bound.exact.scan(truth.vectors(first, count)?, norm, out);
+        let mut worst = top.bound();
+        for (i, distance) in out.iter().enumerate() {
+            let slot = first + i as u32;
+            if *distance <= worst && !view.tombstones.contains(slot) {
+                top.push(Neighbor { distance: *distance, slot });
+                worst = top.bound();
+            }
+        }
+    }
+    profile.exact_reads += u64::from(truth.rows());
+    Ok(())
+}
+
+/// The best visible rows of an unsealed segment with their exact distances, into `top`.
+pub(crate) fn unsealed(
+    segment: &MutableSegment,
+    visible_lsn: Lsn,
+    bound: &Bound<'_>,
+    ctx: &mut QueryCtx,
+    top: &mut TopK<Neighbor>,
+) {
+    let len = segment.len();
+    if len == 0 {
+        return;
+    }
+    ctx.profile.segments += 1;
+    let filter = bound.query.filter.as_deref();
+    let mut evaluated = 0;
+    // Asked last, only for rows near enough: a filter on raw metadata is the dearest test.
+    let mut admits = |row: &Row| {
+        row.visible_at(visible_lsn)
+            && filter.is_none_or(|filter| {
+                evaluated += 1;
+                vectra_metadata::matches(filter, &row.metadata)
+            })
+    };
+    if bound.query.effort == Effort::Exact || len <= EXACT_ROWS_MAX {
+        scan_vectors(segment, len, bound, &mut admits, top);
+        ctx.profile.exact_reads += u64::from(len);
+    } else {
+        let mut near = TopK::new(4 * bound.query.k + 32);
+        scan_codes(segment, len, bound, &mut admits, &mut near);
+        ctx.profile.distances += u64::from(len);
+        for candidate in near.into_sorted() {
+            let inverse_norm = segment.row(candidate.slot).inverse_norm;
+            let distance = bound.exact.distance(segment.vector(candidate.slot), inverse_norm);
+            ctx.profile.exact_reads += 1;
+            top.push(Neighbor { distance, slot: candidate.slot });
+        }
+    }
+    ctx.profile.filter_evaluations += evaluated;
+}
+
+fn scan_vectors(
+    segment: &MutableSegment,
+    len: u32,
+    bound: &Bound<'_>,
+    admits: &mut impl FnMut(&Row) -> bool,
+    top: &mut TopK<Neighbor>,
+) {
+    let row_len = bound.query.vector.len();
+    let mut distances = Vec::new();
+    for (first, vectors) in segment.vector_runs(len) {
+        distances.resize(vectors.len() / row_len, 0.0);
+        let norm = |i: usize| segment.row(first + i as u32).inverse_norm;
+        bound.exact.scan(vectors, norm, &mut distances);
+        for (slot, distance) in (first..).zip(&distances) {
+            if *distance <= top.bound() && admits(segment.row(slot)) {
+                top.push(Neighbor { distance: *distance, slot });
+            }
+        }
+    }
+}
+
+fn scan_codes(
+    segment: &MutableSegment,
+    len: u32,
+    bound: &Bound<'_>,
+    admits: &mut impl FnMut(&Row) -> bool,
+    near: &mut TopK<Neighbor>,
+) {
+    let codec = Sq8::new(bound.query.vector.len(), bound.metric);
+    let query = codec.bind(&bound.query.vector);
+    let mut estimates = Vec::new();
+    for (first, codes) in segment.code_runs(len) {
+        estimates.resize(codes.len() / codec.row_bytes(), 0.0);
+        query.scan(codes, &mut estimates);
+        let mut worst = near.bound();
+        for (slot, distance) in (first..).zip(&estimates) {
+            if *distance <= worst && admits(segment.row(slot)) {
+                near.push(Neighbor { distance: *distance, slot });
+                worst = near.bound();
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The read road: pin a snapshot, plan per segment, execute, merge, hydrate.
+
+pub(crate) mod execute;
+mod hydrate;
+pub(crate) mod plan;
+mod query;
+mod shard;
+mod snapshot;
+
+pub use query::QueryBuilder;
+pub use snapshot::Snapshot;

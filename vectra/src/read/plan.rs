@@ -1,0 +1,101 @@
+//! How one segment is going to be searched: a value, decided from counts.
+
+use std::fmt;
+
+use vectra_core::query::Effort;
+
+/// Admitted rows up to which their codes are scanned instead of walking the graph.
+const SCAN_ROWS_MAX: u32 = 8192;
+/// The share of admitted rows below which a walk would mostly meet rows it must not answer.
+const SCAN_SHARE: u32 = 16;
+
+/// The way through one segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// Compare with every admitted vector.
+    ExactScan,
+    /// Compare with every admitted code, then re-rank the best exactly.
+    CodeScan { rerank: usize },
+    /// Walk the graph over the codes, then re-rank the best exactly.
+    GraphWalk { ef_search: usize, rerank: usize },
+}
+
+/// What the decision rests on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts {
+    pub(crate) rows: u32,
+    /// Rows that may be answered.
+    pub(crate) admitted: u32,
+    pub(crate) has_codes: bool,
+    pub(crate) has_graph: bool,
+    pub(crate) effort: Effort,
+    pub(crate) k: usize,
+    /// The index's own `ef_search`.
+    pub(crate) ef_default: usize,
+}
+
+/// How many of the best by code are compared exactly: codes of 8 bits rarely misplace a row by more.
+fn rerank_depth(k: usize) -> usize {
+    2 * k + 12
+}
+
+/// Chooses the strategy for one segment.
+pub(crate) fn plan(facts: &Facts) -> Strategy {
+    let rerank = rerank_depth(facts.k);
+    if facts.effort == Effort::Exact || !facts.has_codes || facts.admitted as usize <= rerank {
+        return Strategy::ExactScan;
+    }
+    let few = facts.admitted <= SCAN_ROWS_MAX && facts.admitted < facts.rows / 2
+        || facts.admitted <= facts.rows / SCAN_SHARE
+        || facts.admitted <= 1024;
+    if few || !facts.has_graph {
+        return Strategy::CodeScan { rerank };
+    }
+    let ef = match facts.effort {
+        Effort::Ef(ef) => ef,
+        _ => facts.ef_default,
+    };
+    let ef_search = ef.max(facts.k);
+    Strategy::GraphWalk { ef_search, rerank: rerank.min(ef_search) }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExactScan => write!(f, "exact scan"),
+            Self::CodeScan { rerank } => write!(f, "code scan, re-rank {rerank}"),
+            Self::GraphWalk { ef_search, rerank } => {
+                write!(f, "graph walk, ef_search {ef_search}, re-rank {rerank}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: Facts = Facts {
+        rows: 60_000,
+        admitted: 60_000,
+        has_codes: true,
+        has_graph: true,
+        effort: Effort::Default,
+        k: 10,
+        ef_default: 96,
+    };
+
+    #[test]
+    fn the_graph_serves_wide_questions_and_scans_serve_narrow_ones() {
+        assert_eq!(plan(&WIDE), Strategy::GraphWalk { ef_search: 96, rerank: 32 });
+        assert_eq!(
+            plan(&Facts { effort: Effort::Ef(16), ..WIDE }),
+            Strategy::GraphWalk { ef_search: 16, rerank: 16 }
+        );
+        assert_eq!(plan(&Facts { effort: Effort::Exact, ..WIDE }), Strategy::ExactScan);
+        assert_eq!(plan(&Facts { admitted: 600, ..WIDE }), Strategy::CodeScan { rerank: 32 });
+        assert_eq!(plan(&Facts { admitted: 20, ..WIDE }), Strategy::ExactScan);
+        assert_eq!(plan(&Facts { has_graph: false, ..WIDE }), Strategy::CodeScan { rerank: 32 });
+        assert_eq!(plan(&Facts { has_codes: false, has_graph: false, ..WIDE }), Strategy::ExactScan);
+    }
+}

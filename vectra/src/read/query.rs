@@ -1,0 +1,170 @@
+//! Asking for nearest neighbours.
+
+use std::sync::Arc;
+
+use vectra_core::Filter;
+use vectra_core::query::{Effort, Profile, Query, QueryCtx, SearchError, Searcher};
+use vectra_shard::ShardSet;
+
+use super::hydrate;
+use super::shard::PinnedShard;
+use super::snapshot::Snapshot;
+use crate::error::{Error, ErrorKind, Result};
+use crate::item::Hit;
+use crate::segment::exact::prepare_query;
+use crate::settings::EF_SEARCH_MAX;
+use crate::write::validate;
+
+/// The most neighbours one query may ask for.
+const TOP_K_MAX: usize = 10_000;
+
+/// A query being put together; [`QueryBuilder::run`] answers it.
+///
+/// ```
+/// # let dir = std::env::temp_dir().join(format!("vectra-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&dir);
+/// use vectra::{Index, Item, Settings, mongo};
+///
+/// let index = Index::create(&dir, Settings::new(2))?;
+/// index.insert_item(Item::new("north", [0.0, 1.0]).with_metadata([("kind", "pole".into())]))?;
+/// index.insert_item(Item::new("east", [1.0, 0.0]))?;
+/// let hits = index.query(&[0.2, 0.9]).top_k(1).filter(mongo(r#"{"kind": "pole"}"#)?).run()?;
+/// assert_eq!(hits[0].id, "north".into());
+/// # index.close()?;
+/// # std::fs::remove_dir_all(&dir).expect("the example's folder");
+/// # Ok::<(), vectra::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a query does nothing until it is run"]
+pub struct QueryBuilder<'v> {
+    snapshot: Snapshot,
+    vector: &'v [f32],
+    k: usize,
+    effort: Effort,
+    filter: Option<Arc<Filter>>,
+    with_vectors: bool,
+    with_metadata: bool,
+}
+
+impl<'v> QueryBuilder<'v> {
+    pub(crate) fn new(snapshot: Snapshot, vector: &'v [f32]) -> Self {
+        Self {
+            snapshot,
+            vector,
+            k: 10,
+            effort: Effort::Default,
+            filter: None,
+            with_vectors: false,
+            with_metadata: true,
+        }
+    }
+
+    /// How many neighbours to return (10 unless said otherwise).
+    pub fn top_k(mut self, k: usize) -> Self {
+        self.k = k;
+        self
+    }
+
+    /// Only items that satisfy `filter`; see [`crate::mongo`] for the JSON dialect.
+    pub fn filter(mut self, filter: impl Into<Arc<Filter>>) -> Self {
+        self.filter = Some(filter.into());
+        self
+    }
+
+    /// Width of the candidate pool: larger finds more and takes longer.
+    pub fn ef(mut self, ef_search: usize) -> Self {
+        self.effort = Effort::Ef(ef_search);
+        self
+    }
+
+    /// Compares with every item.
+    pub fn exact(mut self) -> Self {
+        self.effort = Effort::Exact;
+        self
+    }
+
+    /// Also returns the vectors of the hits.
+    pub fn with_vectors(mut self) -> Self {
+        self.with_vectors = true;
+        self
+    }
+
+    /// Leaves out the metadata of the hits, which saves reading it.
+    pub fn without_metadata(mut self) -> Self {
+        self.with_metadata = false;
+        self
+    }
+
+    /// The nearest items, nearest first; ties in order of id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a vector or limit the index does not take, [`ErrorKind::Corrupt`] if stored bytes
+    /// are damaged.
+    pub fn run(self) -> Result<Vec<Hit>> {
+        self.run_profiled().map(|(hits, _)| hits)
+    }
+
+    /// Like [`QueryBuilder::run`], with the counts of what was done.
+    ///
+    /// # Errors
+    /// As [`QueryBuilder::run`].
+    pub fn run_profiled(self) -> Result<(Vec<Hit>, Profile)> {
+        let settings = &self.snapshot.engine.settings;
+        validate::vector(self.vector, settings)
+            .map_err(|text| Error::invalid(format!("the query: {text}")))?;
+        if self.k > TOP_K_MAX {
+            return Err(Error::invalid(format!("top_k is {}; at most {TOP_K_MAX} are allowed", self.k)));
+        }
+        if let Effort::Ef(ef) = self.effort
+            && ef > EF_SEARCH_MAX
+        {
+            return Err(Error::invalid(format!("ef is {ef}; at most {EF_SEARCH_MAX} is allowed")));
+        }
+        let query = Query {
+            vector: prepare_query(settings.metric, self.vector),
+            k: self.k,
+            effort: self.effort,
+            filter: self.filter.clone(),
+        };
+        let mut ctx = QueryCtx::default();
+        let found = self.pinned().search(&query, &mut ctx).map_err(search_error)?;
+        let mut hits = Vec::with_capacity(found.len());
+        for candidate in found {
+            let located = hydrate::at(&self.snapshot.state, candidate.at);
+            hits.push(Hit {
+                id: hydrate::id(&self.snapshot.state, candidate.at)?,
+                distance: candidate.distance,
+                metadata: self.with_metadata.then(|| hydrate::metadata(&located)).transpose()?,
+                vector: self.with_vectors.then(|| hydrate::vector(&located)).transpose()?,
+            });
+        }
+        hits.sort_by(|a, b| a.distance.total_cmp(&b.distance).then_with(|| a.id.cmp(&b.id)));
+        hits.truncate(self.k);
+        Ok((hits, ctx.profile))
+    }
+
+    fn pinned(&self) -> ShardSet {
+        let (engine, state) = (&self.snapshot.engine, &self.snapshot.state);
+        let shards = state.shards.iter().enumerate().map(|(number, shard)| {
+            Arc::new(PinnedShard {
+                number: number as u16,
+                state: Arc::clone(shard),
+                visible_lsn: state.visible_lsn,
+                metric: engine.settings.metric,
+                ef_default: engine.settings.ef_search,
+            }) as Arc<dyn Searcher>
+        });
+        ShardSet::new(shards.collect())
+    }
+}
+
+fn search_error(error: SearchError) -> Error {
+    match error {
+        SearchError::Storage(source) => match source.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(other) => Error::new(ErrorKind::Corrupt, other.to_string()),
+        },
+        SearchError::Timeout => Error::caused(ErrorKind::Timeout, "the query was stopped", error),
+        other => Error::caused(ErrorKind::Unavailable, "the query failed", other),
+    }
+}

@@ -1,0 +1,106 @@
+//! The derived part of a sealed segment: codes and, once it is built, the graph. Damage here costs speed, never data.
+
+use std::sync::Arc;
+
+use vectra_core::admit::{Admit, Bits, mask_of_len};
+use vectra_core::index::{AnnIndex, SearchCounts, SearchParams};
+use vectra_core::pool::Pool;
+use vectra_core::scorer::{Scorer, VectorStore};
+use vectra_core::{Metric, Neighbor};
+use vectra_hnsw::HnswView;
+use vectra_quant::{Sq8, Sq8View};
+use vectra_tier::PartHandle;
+
+use super::sections::{CODES, DEFAULT_FIELD, GRAPH};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Codes and graph over the slots of one segment.
+#[derive(Debug)]
+pub(crate) struct SealedIndex {
+    pub(crate) part: Arc<PartHandle>,
+    codes: Sq8View,
+    graph: Option<HnswView>,
+}
+
+/// Memory reused from query to query; one per thread.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    graph: <HnswView as AnnIndex>::Scratch,
+    pool: Pool,
+    pub(crate) found: Vec<Neighbor>,
+}
+
+impl SealedIndex {
+    pub(crate) fn open(part: Arc<PartHandle>, dim: usize, metric: Metric) -> Result<Self> {
+        let bad = |what, e: Box<dyn std::error::Error + Send + Sync>| {
+            Error::new(ErrorKind::Corrupt, format!("the {what} of a segment cannot be read: {e}"))
+        };
+        let section = |kind| part.section(kind, DEFAULT_FIELD);
+        let codes = section(CODES).map_err(Error::read_part)?;
+        let codes = Sq8View::open_section(codes.bytes()).map_err(|e| bad("codes", e.into()))?;
+        if codes.codec() != Sq8::new(dim, metric) || codes.len() != part.rows() as usize {
+            return Err(Error::corrupt("the codes of a segment belong to other vectors"));
+        }
+        let graph = if part.has(GRAPH, DEFAULT_FIELD) {
+            let bytes = section(GRAPH).map_err(Error::read_part)?.bytes().clone();
+            Some(HnswView::open(bytes, part.rows()).map_err(|e| bad("graph", e.into()))?)
+        } else {
+            None
+        };
+        Ok(Self { part, codes, graph })
+    }
+
+    pub(crate) fn has_graph(&self) -> bool {
+        self.graph.is_some()
+    }
+
+    pub(crate) fn graph(&self) -> Option<&HnswView> {
+        self.graph.as_ref()
+    }
+
+    /// The `params.k` nearest admitted slots by their codes, through the graph; into `scratch.found`.
+    ///
+    /// # Panics
+    /// If there is no graph.
+    pub(crate) fn walk<A: Admit>(
+        &self,
+        query: &[f32],
+        params: &SearchParams,
+        admit: &A,
+        scratch: &mut Scratch,
+    ) -> SearchCounts {
+        let graph = self.graph.as_ref().expect("the plan asks for a walk only where there is a graph");
+        let mut scorer = self.codes.bind(query);
+        graph.search(&mut scorer, params, admit, &mut scratch.graph, &mut scratch.found)
+    }
+
+    /// The `k` nearest slots of `admitted` by their codes, scanning them all; into `scratch.found`.
+    pub(crate) fn scan(
+        &self,
+        query: &[f32],
+        k: usize,
+        admitted: &Bits,
+        scratch: &mut Scratch,
+    ) -> SearchCounts {
+        let mut scorer = self.codes.bind(query);
+        let (pool, mut block) = (&mut scratch.pool, [0_u32; 64]);
+        pool.reset(k);
+        let mut slots = admitted.iter();
+        let mut counts = SearchCounts::default();
+        loop {
+            let mut len = 0;
+            for slot in slots.by_ref().take(64) {
+                block[len] = slot;
+                len += 1;
+            }
+            if len == 0 || k == 0 {
+                break;
+            }
+            scorer.expand(block[0], &block[..len], mask_of_len(len), pool.bound(), pool);
+            counts.distances += len as u64;
+        }
+        scratch.found.clear();
+        scratch.found.extend(pool.iter());
+        counts
+    }
+}

@@ -1,0 +1,12 @@
+//! Where rows rest: mutable and frozen in memory, sealed in parts.
+
+pub(crate) mod build;
+pub(crate) mod exact;
+pub(crate) mod ids;
+pub(crate) mod index;
+pub(crate) mod mutable;
+pub(crate) mod overlay;
+pub(crate) mod sealed;
+pub(crate) mod sections;
+pub(crate) mod tombstones;
+pub(crate) mod truth;

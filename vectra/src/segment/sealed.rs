@@ -1,0 +1,133 @@
+//! A sealed segment as a snapshot sees it: immutable parts, and what died or changed since.
+
+use std::sync::Arc;
+
+use vectra_core::admit::Bits;
+use vectra_core::{Filter, ItemId, Value};
+use vectra_wal::Lsn;
+
+use super::index::SealedIndex;
+use super::overlay::Overlay;
+use super::tombstones::Tombstones;
+use super::truth::Truth;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::SegmentEntry;
+
+/// The parts of one segment, opened. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct SealedSegment {
+    /// Unique within the process; a replaced index keeps the number, a merge makes a new one.
+    pub(crate) number: u64,
+    pub(crate) truth: Arc<Truth>,
+    /// Absent when the derived part is damaged: the truth is scanned until it is rebuilt.
+    pub(crate) index: Option<Arc<SealedIndex>>,
+    /// What the manifest says of it.
+    pub(crate) entry: SegmentEntry,
+}
+
+impl SealedSegment {
+    pub(crate) fn rows(&self) -> u32 {
+        self.truth.rows()
+    }
+
+    pub(crate) fn has_graph(&self) -> bool {
+        self.index.as_ref().is_some_and(|index| index.has_graph())
+    }
+}
+
+/// One sealed segment in one snapshot.
+#[derive(Debug, Clone)]
+pub(crate) struct SealedView {
+    pub(crate) segment: Arc<SealedSegment>,
+    pub(crate) tombstones: Tombstones,
+    pub(crate) overlay: Overlay,
+}
+
+impl SealedView {
+    /// A segment of which nothing died or changed yet.
+    pub(crate) fn fresh(segment: Arc<SealedSegment>) -> Self {
+        let tombstones = Tombstones::new(segment.rows());
+        Self { segment, tombstones, overlay: Overlay::default() }
+    }
+
+    pub(crate) fn live(&self) -> u32 {
+        self.segment.rows() - self.tombstones.count()
+    }
+
+    /// The live row of the encoded id.
+    pub(crate) fn find(&self, encoded: &[u8]) -> Result<Option<u32>> {
+        let slot = self.segment.truth.ids().find(encoded)?;
+        Ok(slot.filter(|slot| !self.tombstones.contains(*slot)))
+    }
+
+    /// The newest metadata of `slot`.
+    pub(crate) fn metadata(&self, slot: u32) -> Result<Value> {
+        match self.overlay.get(slot) {
+            Some(value) => Ok(Value::clone(value)),
+            None => self.segment.truth.metadata(slot),
+        }
+    }
+
+    /// The live rows that satisfy `filter`, exactly, and how many rows had to be evaluated one by one.
+    pub(crate) fn matching(&self, filter: &Filter) -> Result<(Bits, u64)> {
+        let filtered =
+            self.segment.truth.metadata_view().filter(filter).map_err(|e| {
+                Error::caused(ErrorKind::Corrupt, "the metadata of a segment cannot be read", e)
+            })?;
+        let (mut bits, mut evaluated) = (filtered.bits, filtered.evaluated);
+        for (slot, _, value) in self.overlay.iter() {
+            evaluated += 1;
+            if vectra_metadata::matches(filter, value) {
+                bits.insert(slot);
+            } else {
+                bits.remove(slot);
+            }
+        }
+        self.tombstones.subtract_from(&mut bits);
+        Ok((bits, evaluated))
+    }
+
+    /// All live rows.
+    pub(crate) fn live_bits(&self) -> Bits {
+        let mut bits = Bits::all(self.segment.rows());
+        self.tombstones.subtract_from(&mut bits);
+        bits
+    }
+
+    /// The live rows with an id beyond `after`, in id order, at most `limit`.
+    pub(crate) fn page(&self, after: Option<&ItemId>, limit: usize) -> Result<Vec<(ItemId, u32)>> {
+        let ids = self.segment.truth.ids();
+        let mut rank = match after {
+            Some(id) => {
+                let (rank, found) = ids.rank(&id.encode())?;
+                rank + u32::from(found)
+            }
+            None => 0,
+        };
+        let mut page = Vec::new();
+        while rank < self.segment.rows() && page.len() < limit {
+            let slot = ids.slot_at(rank)?;
+            if !self.tombstones.contains(slot) {
+                page.push((ids.id(slot)?, slot));
+            }
+            rank += 1;
+        }
+        Ok(page)
+    }
+
+    /// Whether the tombstones or the overlay hold something that the manifest's parts do not.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.tombstones.count() != self.segment.entry.dead
+            || self.overlay.last_lsn() != self.segment.entry.overlay_lsn
+    }
+
+    /// Marks a row dead.
+    pub(crate) fn kill(&mut self, slot: u32) {
+        self.tombstones.insert(slot);
+    }
+
+    /// Replaces the metadata of a row as of `lsn`.
+    pub(crate) fn update(&mut self, slot: u32, lsn: Lsn, metadata: Arc<Value>) {
+        self.overlay.insert(slot, lsn, metadata);
+    }
+}

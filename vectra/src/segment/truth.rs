@@ -1,0 +1,121 @@
+//! The truth of a sealed segment as it is read: ids, LSNs, vectors, norms and metadata.
+
+use std::sync::Arc;
+
+use vectra_core::distance::ElementKind;
+use vectra_core::{ItemId, Metric, Value};
+use vectra_metadata::MetadataView;
+use vectra_tier::{PartHandle, Section};
+
+use super::exact::Vectors;
+use super::ids::IdTable;
+use super::sections::{
+    DEFAULT_FIELD, INVERSE_NORMS, LSNS, META_DICTIONARY, META_INDEXES, META_ROWS, VECTORS,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::settings::Settings;
+
+/// The opened `rows` and `meta` parts of one segment. Every page is verified before its bytes are believed.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    #[expect(dead_code, reason = "held so that the store knows the parts to be in use")]
+    held: [Arc<PartHandle>; 2],
+    rows: u32,
+    row_bytes: usize,
+    element: ElementKind,
+    ids: IdTable,
+    lsns: Section,
+    vectors: Section,
+    inverse_norms: Option<Section>,
+    metadata: MetadataView,
+}
+
+impl Truth {
+    pub(crate) fn open(
+        rows_part: Arc<PartHandle>,
+        meta_part: Arc<PartHandle>,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let rows = rows_part.rows();
+        let row_bytes = settings.dim as usize * settings.element.size();
+        let section = |kind| rows_part.section(kind, DEFAULT_FIELD).map_err(Error::read_part);
+        let vectors = section(VECTORS)?;
+        let lsns = section(LSNS)?;
+        let inverse_norms =
+            (settings.metric == Metric::Cosine).then(|| section(INVERSE_NORMS)).transpose()?;
+        let norms_fit = inverse_norms.as_ref().is_none_or(|s| s.len() == 4 * rows as usize);
+        if vectors.len() != rows as usize * row_bytes || lsns.len() != 8 * rows as usize || !norms_fit {
+            return Err(Error::corrupt("a column of a segment's rows has the wrong length"));
+        }
+        if meta_part.rows() != rows {
+            return Err(Error::corrupt("the rows and metadata of a segment have different lengths"));
+        }
+        let blob = |kind| {
+            let section = meta_part.section(kind, DEFAULT_FIELD).map_err(Error::read_part)?;
+            section.verified().map_err(Error::read_part).cloned()
+        };
+        let metadata =
+            MetadataView::open(blob(META_ROWS)?, blob(META_DICTIONARY)?, blob(META_INDEXES)?, rows).map_err(
+                |e| Error::caused(ErrorKind::Corrupt, "the metadata of a segment cannot be read", e),
+            )?;
+        let ids = IdTable::open(&rows_part)?;
+        let element = settings.element;
+        let held = [rows_part, meta_part];
+        Ok(Self { held, rows, row_bytes, element, ids, lsns, vectors, inverse_norms, metadata })
+    }
+
+    pub(crate) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    pub(crate) fn ids(&self) -> &IdTable {
+        &self.ids
+    }
+
+    pub(crate) fn id(&self, slot: u32) -> Result<ItemId> {
+        self.ids.id(slot)
+    }
+
+    pub(crate) fn lsn(&self, slot: u32) -> Result<u64> {
+        let at = 8 * slot as usize;
+        let bytes = self.lsns.verified_range(at..at + 8).map_err(Error::read_part)?;
+        Ok(u64::from_le_bytes(bytes.try_into().expect("eight bytes were asked for")))
+    }
+
+    /// The vectors of the slots `first..first + count`.
+    pub(crate) fn vectors(&self, first: u32, count: u32) -> Result<Vectors<'_>> {
+        let start = first as usize * self.row_bytes;
+        let bytes = self
+            .vectors
+            .verified_range(start..start + count as usize * self.row_bytes)
+            .map_err(Error::read_part)?;
+        Vectors::from_bytes(self.element, bytes)
+            .ok_or_else(|| Error::corrupt("stored vectors are not aligned"))
+    }
+
+    /// 1 / length of the vector at `slot`; 1 unless the metric is cosine.
+    pub(crate) fn inverse_norm(&self, slot: u32) -> Result<f32> {
+        let Some(norms) = &self.inverse_norms else { return Ok(1.0) };
+        let at = 4 * slot as usize;
+        let bytes = norms.verified_range(at..at + 4).map_err(Error::read_part)?;
+        Ok(f32::from_le_bytes(bytes.try_into().expect("four bytes were asked for")))
+    }
+
+    /// The inverse norms of all rows, if the metric is cosine.
+    pub(crate) fn inverse_norms(&self) -> Result<Option<&[f32]>> {
+        let Some(norms) = &self.inverse_norms else { return Ok(None) };
+        let blob = norms.verified().map_err(Error::read_part)?;
+        blob.as_pod().map(Some).ok_or_else(|| Error::corrupt("stored norms are not aligned"))
+    }
+
+    pub(crate) fn metadata_view(&self) -> &MetadataView {
+        &self.metadata
+    }
+
+    /// The metadata as it was sealed; an overlay may hold something newer.
+    pub(crate) fn metadata(&self, slot: u32) -> Result<Value> {
+        self.metadata
+            .get(slot)
+            .map_err(|e| Error::caused(ErrorKind::Corrupt, "the metadata of a row cannot be read", e))
+    }
+}

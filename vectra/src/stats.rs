@@ -1,0 +1,104 @@
+//! Sizes and counts of an open index.
+
+use vectra_core::codec::Digest;
+
+use crate::engine::Engine;
+use crate::manifest::SegmentEntry;
+use crate::segment::sealed::SealedView;
+
+/// Sizes and counts at one moment; from [`crate::Index::stats`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Live items.
+    pub items: u64,
+    /// The last visible LSN.
+    pub visible_lsn: u64,
+    /// The last LSN known to survive a power cut.
+    pub durable_lsn: u64,
+    /// The manifest's generation.
+    pub generation: u64,
+    /// Digest of the manifest's file.
+    pub manifest: Digest,
+    /// One entry per shard.
+    pub shards: Vec<ShardStats>,
+    /// Log files on disk.
+    pub log_files: u64,
+    /// Bytes of log on disk.
+    pub log_bytes: u64,
+    /// Syncs of the log since it was opened.
+    pub log_syncs: u64,
+}
+
+/// One shard of [`Stats`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShardStats {
+    /// Rows in memory that are not sealed yet, dead ones included.
+    pub unsealed_rows: u64,
+    /// Bytes of memory those take, metadata excluded.
+    pub unsealed_bytes: u64,
+    /// Every operation up to this LSN is in parts.
+    pub covered_lsn: u64,
+    /// The sealed segments, oldest first.
+    pub segments: Vec<SegmentStats>,
+}
+
+/// One sealed segment of [`ShardStats`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SegmentStats {
+    /// Rows, dead ones included.
+    pub rows: u32,
+    /// Live rows.
+    pub live: u32,
+    /// Rows whose metadata changed after the seal.
+    pub updated: u32,
+    /// Whether its graph is built.
+    pub has_graph: bool,
+    /// Bytes of its parts.
+    pub bytes: u64,
+}
+
+impl Stats {
+    pub(crate) fn collect(engine: &Engine) -> Self {
+        let state = engine.cell.load();
+        let log = engine.log.stats();
+        let (manifest, covered) = {
+            let committed = engine.committed.lock();
+            (committed.digest, committed.newest.shards.iter().map(|s| s.covered_lsn).collect::<Vec<_>>())
+        };
+        let shards = state.shards.iter().zip(covered).map(|(shard, covered_lsn)| ShardStats {
+            unsealed_rows: shard.unsealed().map(|s| u64::from(s.len())).sum(),
+            unsealed_bytes: shard.unsealed().map(|s| s.bytes() as u64).sum(),
+            covered_lsn,
+            segments: shard.sealed.iter().map(segment).collect(),
+        });
+        Self {
+            items: state.shards.iter().map(|shard| shard.live(state.visible_lsn)).sum(),
+            visible_lsn: state.visible_lsn,
+            durable_lsn: engine.log.durable_lsn(),
+            generation: state.generation,
+            manifest,
+            shards: shards.collect(),
+            log_files: log.files,
+            log_bytes: log.bytes,
+            log_syncs: log.syncs,
+        }
+    }
+
+    /// Bytes of all sealed parts.
+    pub fn part_bytes(&self) -> u64 {
+        self.shards.iter().flat_map(|shard| &shard.segments).map(|segment| segment.bytes).sum()
+    }
+}
+
+fn segment(view: &SealedView) -> SegmentStats {
+    SegmentStats {
+        rows: view.segment.rows(),
+        live: view.live(),
+        updated: view.overlay.len() as u32,
+        has_graph: view.segment.has_graph(),
+        bytes: SegmentEntry::parts(&view.segment.entry).map(|part| part.length).sum(),
+    }
+}

@@ -1,0 +1,171 @@
+//! Checking a folder from end to end without changing it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vectra_core::io::Fs;
+use vectra_tier::{LocalStore, Mode, PartRef, PartStore};
+use vectra_wal::{FileLog, Frame};
+
+use crate::builder::Builder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{Loaded, Manifest, ManifestStore, SegmentEntry};
+use crate::recover::{Outside, check_format, log_options, open_log_error};
+use crate::segment::index::SealedIndex;
+use crate::segment::truth::Truth;
+use crate::write::op::{self, FRAME_BATCH};
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The file or structure.
+    pub place: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// Whether data is affected; otherwise it is derived and rebuilt at the next open.
+    pub data: bool,
+}
+
+/// What [`verify`] looked at and found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The newest generation of the manifest.
+    pub generation: u64,
+    /// Parts checked.
+    pub parts: u64,
+    /// Bytes checked.
+    pub bytes: u64,
+    /// What is wrong; empty when all is well.
+    pub findings: Vec<Finding>,
+}
+
+/// Checks the newest manifest in the folder `path`, the log, and every part the manifest names: every page of every
+/// section, every structure, every row. Changes nothing and takes no lock; do not run it while a writer is at work there.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] if there is no index, [`ErrorKind::Io`]. Damage is not an error but a finding.
+pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
+    Builder::new().verify(path)
+}
+
+pub(crate) fn verify_in(outside: &Outside, root: &Path) -> Result<Report> {
+    let fs = &outside.fs;
+    let manifests = ManifestStore::new(Arc::clone(fs), root);
+    let mut report = Report::default();
+    let manifest = match manifests.load() {
+        Ok(Some(Loaded { newest, .. })) => newest,
+        Ok(None) => {
+            return Err(Error::new(ErrorKind::NotFound, format!("{} holds no index", root.display())));
+        }
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            report.find("manifest", &error, true);
+            return Ok(report);
+        }
+        Err(error) => return Err(error),
+    };
+    report.generation = manifest.generation;
+    match check_format(&**fs, root) {
+        Err(error) if error.kind() == ErrorKind::Io => return Err(error),
+        Err(error) => report.find("FORMAT", &error, true),
+        Ok(()) => {}
+    }
+    let store = LocalStore::new(Arc::clone(fs), root, Arc::clone(&outside.env.rng), Mode::Read);
+    for entry in manifest.shards.iter().flat_map(|shard| &shard.segments) {
+        report.check_segment(&store, &manifest, entry);
+    }
+    report.check_log(&**fs, root, &manifest)?;
+    Ok(report)
+}
+
+impl Report {
+    fn find(&mut self, place: impl ToString, problem: &dyn std::fmt::Display, data: bool) {
+        self.findings.push(Finding { place: place.to_string(), problem: problem.to_string(), data });
+    }
+
+    fn check_segment(&mut self, store: &LocalStore, manifest: &Manifest, entry: &SegmentEntry) {
+        let before = self.findings.len();
+        for part in entry.parts() {
+            let data = entry.index_part.as_ref().is_none_or(|index| index.id != part.id);
+            self.check_part(store, part, data);
+        }
+        if self.findings.len() > before {
+            return;
+        }
+        if let Err(error) = check_structure(store, manifest, entry) {
+            self.find(format!("segment {}", entry.rows_part.id), &error, true);
+        }
+    }
+
+    /// Every frame, and every operation in it.
+    fn check_log(&mut self, fs: &dyn Fs, root: &Path, manifest: &Manifest) -> Result<()> {
+        let settings = &manifest.settings;
+        let mut visit = |frame: Frame<'_>| match frame.kind {
+            FRAME_BATCH => op::decode(frame.payload, frame.op_count, settings.dim as usize, settings.element)
+                .map(drop)
+                .map_err(Into::into),
+            kind => Err(format!("a frame of kind {kind}").into()),
+        };
+        match FileLog::check(fs, &root.join("wal"), log_options(manifest), &mut visit) {
+            Ok(_) => {}
+            Err(error @ vectra_wal::OpenError::Io { .. }) => return Err(open_log_error(error)),
+            Err(error) => self.find("log", &open_log_error(error), true),
+        }
+        Ok(())
+    }
+
+    fn check_part(&mut self, store: &LocalStore, part: &PartRef, data: bool) {
+        self.parts += 1;
+        self.bytes += part.length;
+        let place = format!("part {} ({})", part.id, part.role);
+        match store.open(part) {
+            Err(error) => {
+                self.find(place, &Error::caused(ErrorKind::Corrupt, "cannot be opened", error), data);
+            }
+            Ok(handle) => {
+                if let Err(damage) = handle.verify() {
+                    self.find(place, &damage, data);
+                }
+            }
+        }
+    }
+}
+
+/// Reads every row through the ordinary road and checks that the structures agree with each other.
+fn check_structure(store: &LocalStore, manifest: &Manifest, entry: &SegmentEntry) -> Result<()> {
+    let open = |part: &PartRef| {
+        store
+            .open(part)
+            .map_err(|e| Error::caused(ErrorKind::Corrupt, format!("part {} cannot be opened", part.id), e))
+    };
+    let settings = &manifest.settings;
+    let truth = Truth::open(open(&entry.rows_part)?, open(&entry.meta_part)?, settings)?;
+    for slot in 0..truth.rows() {
+        let encoded = truth.ids().encoded(slot)?;
+        if truth.ids().find(encoded)? != Some(slot) {
+            return Err(Error::corrupt(format!("the id of row {slot} does not lead back to it")));
+        }
+        truth.id(slot)?;
+        truth.metadata(slot)?;
+        let vector = truth.vectors(slot, 1)?.to_f32();
+        if vector.iter().any(|x| !x.is_finite()) {
+            return Err(Error::corrupt(format!("the vector of row {slot} is not finite")));
+        }
+        let lsn = truth.lsn(slot)?;
+        if lsn < entry.lsns.0 || lsn > entry.lsns.1 {
+            return Err(Error::corrupt(format!(
+                "the LSN {lsn} of row {slot} is outside its segment's range"
+            )));
+        }
+    }
+    if let Some(part) = &entry.index_part {
+        let index = SealedIndex::open(open(part)?, settings.dim as usize, settings.metric)?;
+        if let Some(graph) = index.graph() {
+            graph
+                .verify()
+                .map_err(|e| Error::caused(ErrorKind::Corrupt, "the graph does not hold together", e))?;
+        }
+    }
+    Ok(())
+}

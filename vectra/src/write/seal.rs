@@ -1,0 +1,93 @@
+//! From mutable to frozen to sealed.
+
+use std::sync::Arc;
+
+use vectra_wal::Lsn;
+
+use super::shard::ShardWriter;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::segment::build::{RowSource, TruthBuilder};
+use crate::segment::mutable::{self, MutableSegment};
+use crate::segment::sealed::{SealedSegment, SealedView};
+use crate::snapshot::ShardState;
+
+/// Old slot -> slot in the new segment, for the rows that were carried over.
+pub(crate) type SlotMap = Vec<Option<u32>>;
+
+impl Engine {
+    /// Puts a fresh mutable segment in place of the current one, which becomes frozen. The caller holds the lock.
+    pub(crate) fn freeze(&self, number: usize, writer: &mut ShardWriter) {
+        let fresh = mutable::create(&self.settings, self.next_number());
+        self.cell.publish(|state| {
+            let mut shard = ShardState::clone(&state.shards[number]);
+            shard.frozen.push(std::mem::replace(&mut shard.mutable, Arc::clone(&fresh.segment)));
+            state.with_shard(number, shard)
+        });
+        writer.mutable = fresh;
+    }
+
+    /// Freezes the mutable segment of a shard if it holds rows up to `upto`; whether it did.
+    pub(crate) fn freeze_upto(&self, number: usize, upto: Lsn) -> Result<bool> {
+        let mut writer = self.lock_shard(number)?;
+        let any = writer.mutable.segment.lsn_range().is_some_and(|(first, _)| first <= upto);
+        if any {
+            self.freeze(number, &mut writer);
+        }
+        Ok(any)
+    }
+
+    /// Seals the oldest frozen segment of a shard; false if there is none.
+    pub(crate) fn seal_oldest(&self, number: usize) -> Result<bool> {
+        let Some(frozen) = self.cell.load().shards[number].frozen.first().cloned() else { return Ok(false) };
+        // Its rows are dated (freezing takes the write lock) but may still wait for their sync.
+        self.sync_log()?;
+        let pin = self.cell.load().visible_lsn;
+        let mut builder = TruthBuilder::new(&self.settings, frozen.len() as usize)?;
+        let map: SlotMap = (0..frozen.len())
+            .map(|slot| {
+                let row = frozen.row(slot);
+                row.visible_at(pin).then(|| {
+                    builder.push(RowSource {
+                        id: row.id.clone(),
+                        lsn: row.lsn(),
+                        vector: frozen.vector(slot),
+                        inverse_norm: row.inverse_norm,
+                        metadata: Arc::clone(&row.metadata),
+                    })
+                })
+            })
+            .collect();
+        let lsns = frozen.lsn_range().unwrap_or((0, 0));
+        let output =
+            if builder.rows() > 0 { Some(Arc::new(self.write_segment(builder, lsns)?)) } else { None };
+        self.commit(number, &|shard, visible| {
+            replace_frozen(shard, &frozen, output.as_ref(), &map, visible)
+        })?;
+        Ok(true)
+    }
+}
+
+/// The shard with `frozen` gone and `output` in its place, carrying what died since the rows were copied.
+fn replace_frozen(
+    shard: &ShardState,
+    frozen: &Arc<MutableSegment>,
+    output: Option<&Arc<SealedSegment>>,
+    map: &SlotMap,
+    visible: Lsn,
+) -> ShardState {
+    let mut next = shard.clone();
+    next.frozen.retain(|segment| segment.number != frozen.number);
+    if let Some(segment) = output {
+        let mut view = SealedView::fresh(Arc::clone(segment));
+        for (slot, new) in map.iter().enumerate() {
+            if let Some(new) = new
+                && frozen.row(slot as u32).dead() <= visible
+            {
+                view.kill(*new);
+            }
+        }
+        next.sealed.push(view);
+    }
+    next
+}

@@ -1,0 +1,217 @@
+//! Every call to the disk fails once, or for good, in every way it can.
+//!
+//! Never a panic, never a false acknowledgement; reads go on meanwhile; once the disk is well again, reopening finds
+//! everything that was acknowledged, after a restart of the process as well as after a power cut.
+
+use std::path::Path;
+
+use vectra::{Error, ErrorKind, Health, Metric, Settings};
+use vectra_core::io::Fs;
+use vectra_core::io::sim::{CallKind, Fault, SyncedContent};
+
+use crate::crash::script;
+use crate::world::{Broken, Ledger, MODELS, Op, Run, World, check, check_items, sweep_factor, tiny};
+
+const FAULTS: [Fault; 5] = [
+    Fault::Eio,
+    Fault::Enospc,
+    Fault::Short,
+    Fault::SyncFailed { content: SyncedContent::Kept },
+    Fault::SyncFailed { content: SyncedContent::Reverted },
+];
+
+/// The kinds of the calls that the script makes, in order.
+fn calls(settings: &Settings) -> Vec<CallKind> {
+    let world = World::new(1, MODELS[0]);
+    let (mut run, created) = Run::create(&world, settings);
+    created.and_then(|()| run.all(&script())).unwrap_or_else(|e| panic!("{e}"));
+    world.fs.trace().iter().map(|call| call.kind).collect()
+}
+
+/// Whether `fault` makes a difference to such a call: faults pass over calls they do not apply to.
+fn concerns(fault: Fault, kind: CallKind) -> bool {
+    match fault {
+        Fault::Short => kind == CallKind::Write,
+        Fault::SyncFailed { .. } => kind.is_sync(),
+        _ => !kind.is_sync() || fault == Fault::Eio,
+    }
+}
+
+/// Runs the script on a disk that fails call `n`; every error is taken, and reads must go on.
+fn endure(world: &World, settings: &Settings) -> Result<Ledger, Broken> {
+    let (mut run, created) = Run::create(world, settings);
+    match created {
+        Err(Broken::Engine(e)) => return blameless(&e).map(|()| run.ledger),
+        other => other?,
+    }
+    for op in script() {
+        match run.step(&op) {
+            Err(Broken::Engine(e)) => blameless(&e)?,
+            other => other?,
+        }
+        if run.index.is_none() {
+            break;
+        }
+        check_items(&run.index().snapshot(), &run.ledger.now)
+            .map_err(|e| Broken::Wrong(format!("reading after {op:?}: {e}")))?;
+        if let Health::Stopped { error } | Health::Degraded { error, .. } = run.index().health() {
+            blameless(&error)?;
+        }
+    }
+    Ok(run.ledger.clone())
+}
+
+/// A failing disk is no reason to call the data corrupt, or the request wrong.
+fn blameless(error: &Error) -> Result<(), Broken> {
+    match error.kind() {
+        ErrorKind::Io | ErrorKind::Full | ErrorKind::Uncertain | ErrorKind::Unavailable => Ok(()),
+        kind if error.to_string().contains("panicked") => Err(Broken::Wrong(format!("a panic: {kind:?}"))),
+        _ => Err(Broken::Wrong(format!("a failing disk was reported as {error:?}"))),
+    }
+}
+
+fn fail_call(settings: &Settings, n: u64, fault: Fault, sticky: bool, power_cut: bool) -> Result<(), Broken> {
+    let world = World::new(1, MODELS[(n % 2) as usize]);
+    world.fs.fail_call(n, fault, sticky);
+    let ledger = endure(&world, settings)?;
+    world.fs.clear_faults();
+    // A sync that failed may have left names that look durable; a creation that failed is begun afresh elsewhere.
+    let power_cut = power_cut || !ledger.created;
+    let disk = if power_cut { world.fs.crash(n) } else { world.fs.clone() };
+    let healthy = World::on(disk, n);
+    let mut run = Run::recover(&healthy, settings, &ledger)?;
+    check(&run.index().snapshot(), &run.ledger.now.clone(), settings.metric, n)?;
+    // What a restart found is built upon; then the power goes, and takes nothing of it.
+    run.all(&[Op::Insert(vec![40]), Op::Upsert(vec![41, 3, 42]), Op::Flush, Op::Delete(vec![40])])?;
+    let ledger = run.ledger.clone();
+    drop(run);
+    let last = World::on(healthy.fs.crash(n), n + 1);
+    Run::recover(&last, settings, &ledger).map(drop)
+}
+
+fn sweep(faults: &[Fault], sticky: bool) {
+    let settings = tiny(Metric::L2, 1);
+    let calls = calls(&settings);
+    let step = if sweep_factor() > 1 { 1 } else { 2 };
+    let mut survived = 0;
+    for fault in faults {
+        for (n, _) in (1..).zip(&calls).filter(|(_, kind)| concerns(*fault, **kind)) {
+            for power_cut in [false, true] {
+                // In the everyday run, one of the two.
+                if step == 1 || (n % 2 == 0) == power_cut {
+                    fail_call(&settings, n, *fault, sticky, power_cut).unwrap_or_else(|e| {
+                        panic!("{fault:?} at call {n}, sticky: {sticky}, then a power cut: {power_cut}: {e}")
+                    });
+                    survived += 1;
+                }
+            }
+        }
+    }
+    println!("{survived} runs with {faults:?}, sticky: {sticky}");
+}
+
+#[test]
+fn a_call_that_fails_once_costs_no_acknowledged_write() {
+    sweep(&FAULTS, false);
+}
+
+/// A manifest that was linked but could not be synced may be the newest that the next open finds; what it names is no
+/// garbage.
+#[test]
+fn regress_what_an_uncertain_manifest_names_is_not_collected() {
+    let settings = tiny(Metric::L2, 1);
+    let world = World::new(1, MODELS[0]);
+    let (mut run, created) = Run::create(&world, &settings);
+    created
+        .and_then(|()| run.all(&[Op::Insert((0..5).collect()), Op::Flush]))
+        .unwrap_or_else(|e| panic!("{e}"));
+    // The next commit syncs new parts first, then the folder of the manifest: let only that fail.
+    let before = world.fs.calls();
+    run.all(&[Op::Delete(vec![1]), Op::Flush]).unwrap_or_else(|e| panic!("{e}"));
+    let trace = world.fs.trace();
+    let linked = trace
+        .iter()
+        .skip(before as usize)
+        .find(|call| call.kind == CallKind::Link && call.path.to_string_lossy().contains("manifest"));
+    let distance = linked.expect("a flush commits").n - before;
+    let now = world.fs.calls();
+    world.fs.fail_call(now + distance + 1, Fault::SyncFailed { content: SyncedContent::Kept }, false);
+    for op in [Op::Delete(vec![2]), Op::Flush, Op::Compact, Op::Compact, Op::Steps(20)] {
+        // Some of these fail, and must; none may take away what the new manifest names.
+        let _refused = run.step(&op);
+    }
+    assert!(!matches!(run.index().health(), Health::Good), "the fault was met");
+    let ledger = run.ledger.clone();
+    drop(run);
+    world.fs.clear_faults();
+    let healthy = World::on(world.fs.clone(), 2);
+    Run::recover(&healthy, &settings, &ledger).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn a_disk_that_fails_for_good_costs_no_acknowledged_write() {
+    sweep(&FAULTS, true);
+}
+
+/// A closed index with sealed segments of every age, tombstones, overlays, and rows that are only in the log.
+pub(crate) fn closed(settings: &Settings) -> (World, Ledger) {
+    let world = World::new(11, MODELS[0]);
+    let (mut run, created) = Run::create(&world, settings);
+    let mut ops = script();
+    ops.extend([
+        Op::Insert(vec![26, 27, 28, 29, 30, 31]),
+        Op::Steps(2),
+        Op::Update(vec![26]),
+        Op::Delete(vec![27]),
+    ]);
+    ops.extend([Op::Flush, Op::Insert(vec![32, 33]), Op::Update(vec![32, 28]), Op::Delete(vec![29])]);
+    created.and_then(|()| run.all(&ops)).unwrap_or_else(|e| panic!("{e}"));
+    run.index.take().expect("open").close().expect("no faults");
+    let ledger = Ledger::certain(run.ledger.now.clone());
+    drop(run);
+    let fs: &dyn Fs = &world.fs;
+    for dir in ["/index", "/index/wal", "/index/manifest", "/index/seg", "/index/tmp"] {
+        // So that nothing comes back that was removed.
+        fs.sync_dir(Path::new(dir)).expect("no faults");
+    }
+    (World::on(world.fs.crash(0), 12), ledger)
+}
+
+/// A read that fails makes an error, or costs the derived part of a segment; it never hides rows.
+#[test]
+fn a_read_that_fails_never_makes_the_index_smaller() {
+    let settings = tiny(Metric::Cosine, 2);
+    let (closed, ledger) = closed(&settings);
+    let attempt = |n: Option<u64>, fault, sticky| {
+        let world = World::on(closed.fs.crash(0), 13);
+        if let Some(n) = n {
+            world.fs.fail_read(n, fault, sticky);
+        }
+        let outcome = Run::recover(&world, &settings, &ledger)
+            .and_then(|run| check(&run.index().snapshot(), &run.ledger.now, settings.metric, 5));
+        (world, outcome)
+    };
+    let (healthy, outcome) = attempt(None, Fault::Eio, false);
+    outcome.unwrap_or_else(|e| panic!("{e}"));
+    let (mut refused, mut endured) = (0, 0);
+    for n in 1..=healthy.fs.reads() {
+        for (fault, sticky) in
+            [(Fault::Eio, false), (Fault::Eio, true), (Fault::Short, false), (Fault::Interrupted, false)]
+        {
+            let context = format!("{fault:?} at read {n}, sticky: {sticky}");
+            let (world, outcome) = attempt(Some(n), fault, sticky);
+            match outcome {
+                Ok(()) => endured += 1,
+                Err(Broken::Engine(e)) if e.kind() == ErrorKind::Io => {
+                    refused += 1;
+                }
+                Err(e) => panic!("{context}: {e}"),
+            }
+            world.fs.clear_faults();
+            Run::recover(&World::on(world.fs.clone(), 14), &settings, &ledger)
+                .unwrap_or_else(|e| panic!("{context}: {e}"));
+        }
+    }
+    println!("{refused} refused, {endured} endured");
+    assert!(refused > 0 && endured > 0);
+}

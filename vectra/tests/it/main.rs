@@ -1,0 +1,16 @@
+//! The engine against models, power cuts, faults and damage, on a simulated disk and on a real one.
+#![allow(clippy::disallowed_methods, reason = "what tests do to files, threads and processes is theirs")]
+
+mod api;
+mod concurrent;
+mod crash;
+mod faults;
+mod flips;
+mod kill;
+mod meddle;
+mod model;
+mod real;
+mod recall;
+mod refuse;
+mod sites;
+mod world;
