@@ -18,6 +18,9 @@ use crate::log_file::Draft;
 use crate::recover::{Recovery, check, recover};
 use crate::writer::{Tail, Writer};
 
+/// The longest time that [`Durability::Interval`] leaves between a write and its sync.
+const INTERVAL_MAX: Duration = Duration::from_hours(1);
+
 /// How a log is laid out, and what its owner knows about it.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -134,6 +137,7 @@ impl FileLog {
     }
 
     fn sync_within(&self, delay: Duration) {
+        let delay = delay.min(INTERVAL_MAX);
         if self.group.owe_sync(self.env.clock.now() + delay) {
             spawn_sync(Arc::downgrade(&self.group), &self.env, delay);
         }

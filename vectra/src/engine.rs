@@ -114,7 +114,14 @@ pub(crate) fn append_error(error: AppendError) -> Error {
         AppendError::Closed => ErrorKind::Closed,
         AppendError::PayloadTooLarge { .. } => ErrorKind::Invalid,
         AppendError::Poisoned { .. } => ErrorKind::Unavailable,
+        AppendError::LsnExhausted { .. } => ErrorKind::Full,
+        AppendError::Remove { .. } => ErrorKind::Io,
         _ => ErrorKind::Uncertain,
     };
-    Error::caused(kind, "the write was not acknowledged", error)
+    let text = match kind {
+        ErrorKind::Unavailable => "the log failed earlier; reopen the index to go on writing",
+        ErrorKind::Uncertain => "the log failed; reopen the index to see what was written",
+        _ => "the log did not take this",
+    };
+    Error::caused(kind, text, error)
 }

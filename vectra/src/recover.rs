@@ -50,11 +50,11 @@ pub(crate) fn create(root: &Path, settings: Settings, outside: &Outside) -> Resu
     settings.validate()?;
     let fs = &outside.fs;
     make_dir(&**fs, root)?;
+    let manifests = ManifestStore::new(Arc::clone(fs), root);
     // Before the lock, which is a file already.
-    refuse_foreign(&**fs, root)?;
+    refuse_foreign(&**fs, root, &manifests)?;
     sync_parent(&**fs, root)?;
     let lock = take_lock(&**fs, root, &outside.env)?;
-    let manifests = ManifestStore::new(Arc::clone(fs), root);
     if !manifests.generations()?.is_empty() {
         let text = format!("{} already holds an index; open it instead", root.display());
         return Err(Error::new(ErrorKind::Conflict, text));
@@ -118,7 +118,10 @@ pub(crate) fn open(root: &Path, outside: &Outside) -> Result<(Arc<Engine>, Recov
     parts.show(log.last_lsn());
     let committed = Committed { newest, digest, previous, broken: None };
     let engine = parts.into_engine(root, outside, manifests, committed, Box::new(log), lock);
-    engine.collect(&engine.committed.lock())?;
+    // What cannot be collected now is tried again with the next commit; it takes nothing from what can be read.
+    if let Err(error) = engine.collect(&engine.committed.lock()) {
+        tracing::warn!(%error, "leftovers were not removed");
+    }
     engine.kick();
     Ok((engine, recovery))
 }
@@ -210,7 +213,7 @@ impl Parts {
         let mut writer = shard.writer.lock();
         let mut pending = shard.pending.lock();
         let live = find_live(op.id(), number, &writer, &pending, &self.cell)?;
-        let live = live.filter(|live| self.born_before(number, live, lsn));
+        let live = live.filter(|live| born_before(live, lsn));
         let op = match (op, &live) {
             (Op::Update { id, metadata }, Some(row)) => update_op(id, metadata, row),
             (op, _) => op,
@@ -219,19 +222,6 @@ impl Parts {
         stage.apply(0, &op, live, &mut writer);
         stage.stamp(lsn, &mut pending);
         Ok(())
-    }
-
-    /// An operation touches only rows older than itself.
-    fn born_before(&self, number: usize, live: &Live, lsn: u64) -> bool {
-        match live {
-            Live::Unsealed(segment, slot) => segment.row(*slot).lsn() < lsn,
-            Live::Sealed(segment, slot) => {
-                let state = self.cell.load();
-                let view = state.shards[number].sealed.iter().find(|view| view.segment.number == *segment);
-                // A row whose LSN cannot be read is left alone; reading it reports the damage.
-                view.is_some_and(|view| view.segment.truth.lsn(*slot).is_ok_and(|born| born < lsn))
-            }
-        }
     }
 
     /// Makes everything that was replayed visible.
@@ -267,6 +257,15 @@ impl Parts {
             closed: AtomicBool::new(false),
             lock: Mutex::new(Some(lock)),
         })
+    }
+}
+
+/// An operation touches only rows older than itself. Sealed rows always are: what is replayed lies behind the LSN up to
+/// which the parts of the shard hold everything.
+fn born_before(live: &Live, lsn: u64) -> bool {
+    match live {
+        Live::Unsealed(segment, slot) => segment.row(*slot).lsn() < lsn,
+        Live::Sealed(..) => true,
     }
 }
 
@@ -307,7 +306,8 @@ fn open_segment(
 }
 
 fn take_lock(fs: &dyn Fs, root: &Path, env: &Env) -> Result<Box<dyn LockGuard>> {
-    let holder = format!("process {}, since unix time {} ms\n", std::process::id(), env.clock.unix_ms());
+    let process = if cfg!(target_family = "wasm") { 0 } else { std::process::id() };
+    let holder = format!("process {process}, since unix time {} ms\n", env.clock.unix_ms());
     fs.lock(&root.join("LOCK"), &holder).map_err(|e| {
         if e.kind() == io::ErrorKind::WouldBlock {
             let text = format!("{} is open for writing elsewhere ({})", root.display(), e.to_string().trim());
@@ -353,7 +353,7 @@ fn not_a_folder(kind: ErrorKind, root: &Path) -> Error {
 }
 
 /// A folder with other people's files in it does not become an index, nor are such files taken for leftovers.
-fn refuse_foreign(fs: &dyn Fs, root: &Path) -> Result<()> {
+fn refuse_foreign(fs: &dyn Fs, root: &Path, manifests: &ManifestStore) -> Result<()> {
     let list = |dir: &Path| {
         fs.list(dir).map_err(|e| match e.kind() {
             io::ErrorKind::NotADirectory => not_a_folder(ErrorKind::Conflict, dir),
@@ -364,11 +364,18 @@ fn refuse_foreign(fs: &dyn Fs, root: &Path) -> Result<()> {
         let text = format!("{} is not empty (it holds `{name}`); name a new folder", root.display());
         Err(Error::new(ErrorKind::Conflict, text))
     };
-    for entry in list(root)? {
+    let entries = list(root)?;
+    if !manifests.generations()?.is_empty() {
+        // Whether somebody has it open is to be said first.
+        return Ok(());
+    }
+    for entry in entries {
         let leftover: fn(&str) -> bool = match entry.name.as_str() {
             "wal" => |name| name.len() == 24 && has_extension(name, &["wal", "tmp"]),
             "tmp" => |name| name.starts_with("manifest-") || has_extension(name, &["part"]),
-            "manifest" | "seg" | "LOCK" | "FORMAT" | "FORMAT.tmp" => continue,
+            // Parts without a manifest: what is left of an index, and somebody may want to salvage it.
+            "seg" => |_| false,
+            "manifest" | "LOCK" | "FORMAT" | "FORMAT.tmp" => continue,
             _ => return foreign(entry.name),
         };
         if let Some(inner) = list(&root.join(&entry.name))?.iter().find(|inner| !leftover(&inner.name)) {

@@ -14,6 +14,9 @@ pub const DIM_MAX: u32 = 65_536;
 /// The widest candidate pool of a query.
 pub(crate) const EF_SEARCH_MAX: usize = 100_000;
 
+/// The most rows a segment can have: their ids stay below 4 GiB.
+const SEGMENT_ROWS_MAX: u64 = 1 << 22;
+
 /// The properties of an index. Built with [`Settings::new`] and the `with_...` methods.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -135,8 +138,8 @@ impl Settings {
         check("dim", self.dim.into(), 1, DIM_MAX.into())?;
         check("shards", self.shards.into(), 1, 1024)?;
         check("ef_search", self.ef_search as u64, 1, EF_SEARCH_MAX as u64)?;
-        check("seal_rows", self.seal_rows.into(), 1, 1 << 24)?;
-        check("segment_rows_max", self.segment_rows_max.into(), self.seal_rows.into(), 1 << 30)?;
+        check("seal_rows", self.seal_rows.into(), 1, SEGMENT_ROWS_MAX)?;
+        check("segment_rows_max", self.segment_rows_max.into(), self.seal_rows.into(), SEGMENT_ROWS_MAX)?;
         check(
             "metadata_bytes_max",
             self.metadata_bytes_max.into(),

@@ -61,7 +61,7 @@ impl Engine {
 
     /// The same segment with a newly built graph (and codes, if those were damaged).
     fn with_graph(&self, segment: &SealedSegment) -> Result<SealedSegment> {
-        let codes: Arc<SealedIndex> = match &segment.index {
+        let codes: Arc<SealedIndex> = match segment.index.as_ref().filter(|index| index.codes_are_sound()) {
             Some(index) => Arc::clone(index),
             None => {
                 let part = write_codes(&*self.store, &segment.truth, &self.settings)?;

@@ -1,5 +1,6 @@
 //! Who does the work and when: one background worker per index, a step at a time, and the callers who wait for it.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +12,6 @@ use vectra_wal::Lsn;
 use super::policy::{Choice, CompactionPolicy, Everything, SegmentStats, SizeTiered};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::segment::sealed::SealedView;
 use crate::snapshot::ShardState;
 
 /// The most rows without a graph before writers have to wait.
@@ -66,6 +66,8 @@ struct Progress {
     upto: Lsn,
     failures: u32,
     health: Health,
+    /// Somebody asked for a step while one was running: it may have looked too early.
+    wanted: bool,
 }
 
 /// The state of the background worker.
@@ -75,24 +77,47 @@ pub(crate) struct Maintenance {
     changed: Condvar,
     /// Held while a step runs, so that a step never meets another.
     stepping: Mutex<()>,
+    /// Segments (by number) whose stored bytes turned out damaged: they are left as they are, the others are tended.
+    set_aside: Mutex<BTreeMap<u64, Error>>,
 }
 
 impl Default for Maintenance {
     fn default() -> Self {
-        let progress =
-            Progress { busy: false, goal: Goal::Background, upto: 0, failures: 0, health: Health::Good };
-        Self { progress: Mutex::new(progress), changed: Condvar::new(), stepping: Mutex::new(()) }
+        let progress = Progress {
+            busy: false,
+            goal: Goal::Background,
+            upto: 0,
+            failures: 0,
+            health: Health::Good,
+            wanted: false,
+        };
+        Self {
+            progress: Mutex::new(progress),
+            changed: Condvar::new(),
+            stepping: Mutex::new(()),
+            set_aside: Mutex::default(),
+        }
     }
 }
 
 impl Engine {
     pub(crate) fn health(&self) -> Health {
-        self.maintenance.progress.lock().health.clone()
+        let health = self.maintenance.progress.lock().health.clone();
+        match (health, self.damage()) {
+            (Health::Good, Some(error)) => Health::Degraded { since_ms: self.env.clock.unix_ms(), error },
+            (health, _) => health,
+        }
+    }
+
+    /// The damage that keeps a segment from being tended, if any was met.
+    fn damage(&self) -> Option<Error> {
+        self.maintenance.set_aside.lock().values().next().cloned()
     }
 
     /// Makes sure that a step is on its way.
     pub(crate) fn kick(self: &Arc<Self>) {
         let mut progress = self.maintenance.progress.lock();
+        progress.wanted = true;
         if !progress.busy && !matches!(progress.health, Health::Stopped { .. }) {
             progress.busy = true;
             self.schedule(Duration::ZERO);
@@ -116,7 +141,8 @@ impl Engine {
 
     fn run_step(self: &Arc<Self>) {
         let (goal, upto) = {
-            let progress = self.maintenance.progress.lock();
+            let mut progress = self.maintenance.progress.lock();
+            progress.wanted = false;
             (progress.goal, progress.upto)
         };
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -129,7 +155,7 @@ impl Engine {
                 progress.failures = 0;
                 progress.health = Health::Good;
                 // A goal raised meanwhile is looked at before the worker rests.
-                progress.busy = more || progress.goal > goal || progress.upto > upto;
+                progress.busy = more || progress.wanted || progress.goal > goal || progress.upto > upto;
                 if progress.busy {
                     self.schedule(Duration::ZERO);
                 } else {
@@ -150,7 +176,7 @@ impl Engine {
         tracing::warn!(%error, "background step failed");
         let permanent = !matches!(error.kind(), ErrorKind::Io | ErrorKind::Full | ErrorKind::Unavailable);
         progress.failures += 1;
-        if permanent || progress.failures > RETRIES_MAX {
+        if permanent {
             progress.busy = false;
             progress.goal = Goal::Background;
             progress.health = Health::Stopped { error };
@@ -161,7 +187,14 @@ impl Engine {
             _ => self.env.clock.unix_ms(),
         };
         progress.health = Health::Degraded { since_ms, error };
-        self.schedule(Duration::from_millis(50 << progress.failures));
+        if progress.failures > RETRIES_MAX {
+            // Rests until the next write or wait asks again; a disk that was full may have room by then.
+            progress.busy = false;
+            progress.goal = Goal::Background;
+            progress.failures = 0;
+        } else {
+            self.schedule(Duration::from_millis(50 << progress.failures));
+        }
     }
 
     /// Does the most urgent thing; whether there was anything to do.
@@ -174,7 +207,8 @@ impl Engine {
         let flush = if goal >= Goal::Flushed {
             Some(upto)
         } else {
-            (self.log.stats().files > LOG_FILES_MAX).then(|| self.cell.load().visible_lsn)
+            let forced = self.log.stats().files > LOG_FILES_MAX || self.bare_rows() > BARE_ROWS_MAX;
+            forced.then(|| self.cell.load().visible_lsn)
         };
         if let Some(upto) = flush {
             for number in 0..self.shards.len() {
@@ -187,45 +221,72 @@ impl Engine {
             let state = self.cell.load();
             match self.choose(goal, &state.shards[number]) {
                 Choice::Nothing => {}
-                Choice::Merge(positions) => return self.merge(number, &positions).map(|()| true),
-                Choice::BuildGraph(position) => return self.build_graph(number, position).map(|()| true),
+                Choice::Merge(positions) => {
+                    return self.tend(&state.shards[number], &positions, || self.merge(number, &positions));
+                }
+                Choice::BuildGraph(position) => {
+                    return self
+                        .tend(&state.shards[number], &[position], || self.build_graph(number, position));
+                }
             }
         }
         flush.map_or(Ok(false), |upto| self.finish(goal, upto))
     }
 
+    /// Works on some segments of a shard. Damage met there sets them aside instead of stopping everything else.
+    fn tend(
+        &self,
+        shard: &ShardState,
+        positions: &[usize],
+        work: impl FnOnce() -> Result<()>,
+    ) -> Result<bool> {
+        match work() {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                tracing::warn!(%error, "damaged segments are left as they are");
+                let numbers = positions.iter().map(|position| shard.sealed[*position].segment.number);
+                self.maintenance.set_aside.lock().extend(numbers.map(|number| (number, error.clone())));
+                Ok(true)
+            }
+            done => done.map(|()| true),
+        }
+    }
+
     fn choose(&self, goal: Goal, shard: &ShardState) -> Choice {
-        let stats: Vec<SegmentStats> = shard
-            .sealed
-            .iter()
-            .map(|view| SegmentStats {
-                rows: view.segment.rows(),
-                live: view.live(),
-                overlay: view.overlay.len() as u32,
-                has_graph: view.segment.has_graph(),
+        let set_aside = self.maintenance.set_aside.lock();
+        let tended =
+            shard.sealed.iter().enumerate().filter(|(_, view)| !set_aside.contains_key(&view.segment.number));
+        let (positions, stats): (Vec<usize>, Vec<SegmentStats>) = tended
+            .map(|(position, view)| {
+                let stats = SegmentStats {
+                    rows: view.segment.rows(),
+                    live: view.live(),
+                    overlay: view.overlay.len() as u32,
+                    has_graph: view.segment.has_graph(),
+                };
+                (position, stats)
             })
-            .collect();
+            .unzip();
         let rows_max = self.settings.segment_rows_max;
-        match goal {
+        let choice = match goal {
             Goal::Optimized => Everything { rows_max, drop_dead: false }.choose(&stats),
             Goal::Compacted => Everything { rows_max, drop_dead: true }.choose(&stats),
             Goal::Background | Goal::Flushed => {
                 let defer_graphs = goal == Goal::Flushed || self.deferred.load(Ordering::Relaxed) > 0;
                 SizeTiered { fan_in: FAN_IN, rows_max, defer_graphs }.choose(&stats)
             }
+        };
+        match choice {
+            Choice::Nothing => Choice::Nothing,
+            Choice::Merge(chosen) => Choice::Merge(chosen.into_iter().map(|i| positions[i]).collect()),
+            Choice::BuildGraph(i) => Choice::BuildGraph(positions[i]),
         }
     }
 
     /// Commits what is left in memory only, then settles.
     fn finish(&self, goal: Goal, upto: Lsn) -> Result<bool> {
         for number in 0..self.shards.len() {
-            let behind = {
-                let state = self.cell.load();
-                let shard = &state.shards[number];
-                let covered = self.committed.lock().newest.shards[number].covered_lsn;
-                shard.sealed.iter().any(SealedView::is_dirty) || shard.mutable.len() == 0 && covered < upto
-            };
-            if behind {
+            // Everything up to `upto` is sealed by now, so a commit covers it: later writes do not keep a flush waiting.
+            if self.committed.lock().newest.shards[number].covered_lsn < upto {
                 self.commit(number, &|shard, _| shard.clone())?;
                 return Ok(true);
             }
@@ -242,8 +303,11 @@ impl Engine {
             let mut progress = self.maintenance.progress.lock();
             progress.goal = progress.goal.max(goal);
             progress.upto = progress.upto.max(self.cell.load().visible_lsn);
-            if let Health::Stopped { error } = &progress.health {
-                return Err(error.clone());
+            match &progress.health {
+                Health::Stopped { error } => return Err(error.clone()),
+                // An old failure; whether it lasts is about to be seen.
+                Health::Degraded { .. } if !progress.busy => progress.health = Health::Good,
+                _ => {}
             }
         }
         self.kick();
@@ -251,7 +315,7 @@ impl Engine {
             let mut progress = self.maintenance.progress.lock();
             match &progress.health {
                 Health::Degraded { error, .. } | Health::Stopped { error } => return Err(error.clone()),
-                Health::Good if !progress.busy => return Ok(()),
+                Health::Good if !progress.busy => break,
                 Health::Good => {}
             }
             drop(progress);
@@ -262,15 +326,24 @@ impl Engine {
                 }
             }
         }
+        if goal == Goal::Flushed {
+            // A flush leaves graphs for later; later begins now.
+            self.kick();
+        }
+        match self.damage() {
+            Some(error) if goal > Goal::Flushed => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Slows a writer down while too many rows wait for their graph; fails when nobody builds them any more.
     pub(crate) fn wait_for_room(self: &Arc<Self>) -> Result<()> {
         while self.deferred.load(Ordering::Relaxed) == 0 && self.bare_rows() > BARE_ROWS_MAX {
-            if let Health::Stopped { error } = self.health() {
+            if let Health::Stopped { error } | Health::Degraded { error, .. } = self.health() {
+                self.kick();
                 return Err(Error::caused(
                     ErrorKind::Unavailable,
-                    "no graphs are being built; writes have stopped",
+                    "too many rows wait for their graph, and building fails",
                     error,
                 ));
             }

@@ -13,7 +13,8 @@ pub(crate) struct SegmentStats {
 impl SegmentStats {
     /// Whether a rewrite pays: a fifth dead, or a twentieth with newer metadata.
     fn is_worn(&self) -> bool {
-        (self.rows - self.live) * 5 > self.rows || self.overlay * 20 > self.rows
+        let [rows, live, overlay] = [self.rows, self.live, self.overlay].map(u64::from);
+        (rows - live) * 5 > rows || overlay * 20 > rows
     }
 }
 

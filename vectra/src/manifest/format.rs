@@ -6,7 +6,7 @@ use vectra_core::Metric;
 use vectra_core::codec::{DecodeError, Digest, Reader, Writer, digest};
 use vectra_core::distance::ElementKind;
 use vectra_metadata::{FieldKind, IndexedField};
-use vectra_shard::ShardMap;
+use vectra_shard::{Router, ShardMap};
 use vectra_tier::PartRef;
 use vectra_wal::Durability;
 
@@ -63,7 +63,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, DecodeError> {
         shards.push(ShardEntry { covered_lsn, segments });
     }
     r.finish()?;
-    if shards.len() != usize::from(settings.shards) {
+    if shards.len() != usize::from(settings.shards) || shard_map.shards() != settings.shards {
         return Err(r.error("as many shards as the settings say"));
     }
     Ok(Manifest { generation, previous, index, settings, shard_map, shards, log_floor })

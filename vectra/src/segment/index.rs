@@ -50,6 +50,11 @@ impl SealedIndex {
         Ok(Self { part, codes, graph })
     }
 
+    /// Whether every page of the codes matches its checksum.
+    pub(crate) fn codes_are_sound(&self) -> bool {
+        self.part.section(CODES, DEFAULT_FIELD).is_ok_and(|section| section.verified().is_ok())
+    }
+
     pub(crate) fn has_graph(&self) -> bool {
         self.graph.is_some()
     }

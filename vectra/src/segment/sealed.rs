@@ -115,12 +115,6 @@ impl SealedView {
         Ok(page)
     }
 
-    /// Whether the tombstones or the overlay hold something that the manifest's parts do not.
-    pub(crate) fn is_dirty(&self) -> bool {
-        self.tombstones.count() != self.segment.entry.dead
-            || self.overlay.last_lsn() != self.segment.entry.overlay_lsn
-    }
-
     /// Marks a row dead.
     pub(crate) fn kill(&mut self, slot: u32) {
         self.tombstones.insert(slot);

@@ -18,6 +18,13 @@ use crate::item::Item;
 /// The most bytes a batch may take in the log.
 pub(crate) const BATCH_BYTES_MAX: usize = 64 << 20;
 
+/// Operations after which the background worker is asked to look again.
+const TEND_EVERY: u64 = 1024;
+/// Segments a shard may have before writers are refused: a place names its segment by sixteen bits.
+const SEGMENTS_MAX: usize = 60_000;
+/// Bytes of rows in memory beyond which a shard is sealed before it has its number of rows.
+const UNSEALED_BYTES_MAX: usize = 512 << 20;
+
 /// What a caller wants done to one item.
 #[derive(Debug)]
 pub(crate) enum Intent {
@@ -60,6 +67,7 @@ impl Engine {
             return Ok(Receipt { lsn: 0, items: 0 });
         }
         self.wait_for_room()?;
+        self.refuse_too_many_segments()?;
         let routes: Vec<usize> =
             intents.iter().map(|i| usize::from(self.router.route(&i.id().encode()))).collect();
         let touched: BTreeSet<usize> = routes.iter().copied().collect();
@@ -76,10 +84,21 @@ impl Engine {
         let full = self.freeze_full(&mut locked);
         drop(locked);
         self.log.commit(&ticket, durability, &|upto| self.publish(upto)).map_err(append_error)?;
-        if full {
+        // Now and then also without a full segment: deletes and updates wear segments and fill the log, too.
+        if full || ticket.last_lsn / TEND_EVERY != (ticket.first_lsn - 1) / TEND_EVERY {
             self.kick();
         }
         Ok(Receipt { lsn: ticket.last_lsn, items })
+    }
+
+    fn refuse_too_many_segments(&self) -> Result<()> {
+        let state = self.cell.load();
+        if state.shards.iter().all(|shard| shard.sealed.len() + shard.frozen.len() < SEGMENTS_MAX) {
+            return Ok(());
+        }
+        let text =
+            "a shard has too many small segments; let `wait_optimized` merge them, or use a larger seal_rows";
+        Err(Error::new(ErrorKind::Unavailable, text))
     }
 
     /// Takes a shard's write lock; refuses if a writer panicked while it staged.
@@ -156,7 +175,8 @@ impl Engine {
     fn freeze_full(&self, locked: &mut [(usize, MutexGuard<'_, ShardWriter>)]) -> bool {
         let mut any = false;
         for (number, writer) in locked {
-            if writer.mutable.segment.len() >= self.settings.seal_rows {
+            let segment = &writer.mutable.segment;
+            if segment.len() >= self.settings.seal_rows || segment.bytes() > UNSEALED_BYTES_MAX {
                 self.freeze(*number, writer);
                 any = true;
             }

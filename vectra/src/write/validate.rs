@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use half::f16;
 use vectra_core::codec::{Writer, encode_value};
 use vectra_core::distance::ElementKind;
-use vectra_core::vector::normalize::{check_storable, norm_squared};
+use vectra_core::vector::normalize::{MIN_NORM, check_storable, norm_squared};
 use vectra_core::{ItemId, Metric, Value};
 
 use crate::error::{Error, Result};
@@ -76,7 +76,9 @@ pub(crate) fn vector(vector: &[f32], settings: &Settings) -> std::result::Result
             settings.element
         )
     })?;
-    if settings.metric == Metric::Cosine && !stored_norm_squared(vector, settings.element).is_normal() {
+    if settings.metric == Metric::Cosine
+        && stored_norm_squared(vector, settings.element).sqrt() < f64::from(MIN_NORM)
+    {
         return Err(
             "the vector has no direction (its length is zero), which cosine distance needs".to_owned()
         );
