@@ -1,6 +1,7 @@
 //! Asking for nearest neighbours.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use vectra_core::Filter;
 use vectra_core::query::{Effort, Profile, Query, QueryCtx, SearchError, Searcher};
@@ -44,6 +45,7 @@ pub struct QueryBuilder<'v> {
     filter: Option<Arc<Filter>>,
     with_vectors: bool,
     with_metadata: bool,
+    timeout: Option<Duration>,
 }
 
 impl<'v> QueryBuilder<'v> {
@@ -56,6 +58,7 @@ impl<'v> QueryBuilder<'v> {
             filter: None,
             with_vectors: false,
             with_metadata: true,
+            timeout: None,
         }
     }
 
@@ -95,11 +98,17 @@ impl<'v> QueryBuilder<'v> {
         self
     }
 
+    /// Gives up with [`ErrorKind::Timeout`] once this much time has passed; looked at before each segment.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     /// The nearest items, nearest first; ties in order of id.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for a vector or limit the index does not take, [`ErrorKind::Corrupt`] if stored bytes
-    /// are damaged.
+    /// are damaged, [`ErrorKind::Timeout`].
     pub fn run(self) -> Result<Vec<Hit>> {
         self.run_profiled().map(|(hits, _)| hits)
     }
@@ -126,7 +135,9 @@ impl<'v> QueryBuilder<'v> {
             effort: self.effort,
             filter: self.filter.clone(),
         };
-        let mut ctx = QueryCtx::default();
+        let now = self.snapshot.engine.env.clock.now();
+        let deadline = self.timeout.map(|timeout| now.saturating_add(timeout));
+        let mut ctx = QueryCtx { deadline, ..QueryCtx::default() };
         let found = self.pinned().search(&query, &mut ctx).map_err(search_error)?;
         let mut hits = Vec::with_capacity(found.len());
         for candidate in found {
@@ -152,6 +163,7 @@ impl<'v> QueryBuilder<'v> {
                 visible_lsn: state.visible_lsn,
                 metric: engine.settings.metric,
                 ef_default: engine.settings.ef_search,
+                clock: Arc::clone(&engine.env.clock),
             }) as Arc<dyn Searcher>
         });
         ShardSet::new(shards.collect())

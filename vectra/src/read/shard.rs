@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vectra_core::env::Clock;
 use vectra_core::query::{Candidate, Place, Query, QueryCtx, SearchError, Searcher};
 use vectra_core::{Metric, Neighbor, TopK};
 use vectra_wal::Lsn;
@@ -18,6 +19,17 @@ pub(crate) struct PinnedShard {
     pub(crate) visible_lsn: Lsn,
     pub(crate) metric: Metric,
     pub(crate) ef_default: usize,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl PinnedShard {
+    /// Asked before each segment: a segment, once begun, is searched to its end.
+    fn check_time(&self, ctx: &QueryCtx) -> Result<(), SearchError> {
+        if ctx.deadline.is_some_and(|deadline| self.clock.now() >= deadline) {
+            return Err(SearchError::Timeout);
+        }
+        Ok(())
+    }
 }
 
 impl Searcher for PinnedShard {
@@ -33,12 +45,14 @@ impl Searcher for PinnedShard {
         };
         let mut segment = 0;
         for view in &self.state.sealed {
+            self.check_time(ctx)?;
             let mut top = TopK::new(query.k);
             sealed(view, &bound, ctx, &mut top).map_err(|e| SearchError::Storage(e.into()))?;
             collect(segment, top);
             segment += 1;
         }
         for rows in self.state.frozen.iter().chain([&self.state.mutable]) {
+            self.check_time(ctx)?;
             let mut top = TopK::new(query.k);
             unsealed(rows, self.visible_lsn, &bound, ctx, &mut top);
             collect(segment, top);

@@ -557,3 +557,14 @@ fn a_folder_on_disk_serves_mapped_and_read() {
     }
     assert_holds(&Index::open(&path).expect("opened").snapshot(), &model, "with the defaults");
 }
+
+#[test]
+fn a_query_out_of_time_says_so() {
+    let index =
+        Builder::new().fs(Arc::new(MemFs::new())).create("/index", Settings::new(3)).expect("an empty disk");
+    index.insert_item(Item::new(1_u64, [1.0, 0.0, 0.0])).expect("a new id");
+    let query = || index.query(&[1.0, 0.0, 0.0]);
+    let error = query().timeout(Duration::ZERO).run().expect_err("no time at all");
+    assert_eq!(error.kind(), vectra::ErrorKind::Timeout, "{error}");
+    assert_eq!(query().timeout(Duration::MAX).run().expect("all the time there is").len(), 1);
+}
