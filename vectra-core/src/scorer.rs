@@ -79,3 +79,32 @@ pub trait Scorer {
         None
     }
 }
+
+/// [`Scorer::expand`] for stores that score many slots in one call: `gather` fills in the distances of the slots it is
+/// given. Nothing is allocated.
+///
+/// # Panics
+/// If there are more than 64 `neighbours`, or `keep` has bits beyond them.
+#[inline]
+pub fn expand_gathered(
+    neighbours: &[u32],
+    keep: u64,
+    bound: f32,
+    out: &mut Pool,
+    gather: impl FnOnce(&[u32], &mut [f32]),
+) {
+    let (mut slots, mut distances) = ([0; 64], [0.0; 64]);
+    let (mut count, mut left) = (0, keep);
+    while left != 0 {
+        slots[count] = neighbours[left.trailing_zeros() as usize];
+        count += 1;
+        left &= left - 1;
+    }
+    let (slots, distances) = (&slots[..count], &mut distances[..count]);
+    gather(slots, distances);
+    for (slot, distance) in slots.iter().zip(distances) {
+        if *distance <= bound {
+            out.insert(*distance, *slot);
+        }
+    }
+}

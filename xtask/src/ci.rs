@@ -172,7 +172,7 @@ fn example_programs(messages: &str, workspace: &Workspace) -> Vec<Program> {
         .filter(|message| message["target"]["kind"][0] == "example")
         .filter_map(|message| {
             let manifest = Path::new(message["manifest_path"].as_str()?).parent()?;
-            let mut libraries = workspace.members.iter().filter(|member| member.library);
+            let mut libraries = workspace.members.iter().filter(|member| member.is_library);
             let owner = libraries.find(|member| workspace.root.join(&member.folder) == manifest)?;
             Some(Program {
                 package: owner.name.clone(),
@@ -244,10 +244,10 @@ mod tests {
             "not json".to_owned(),
         ]
         .join("\n");
-        let member = |name: &str, library: bool| Member {
+        let member = |name: &str, is_library: bool| Member {
             name: format!("v-{name}"),
             folder: name.to_owned(),
-            library,
+            is_library,
             ..Member::default()
         };
         let members = vec![member("log", true), member("tool", false)];

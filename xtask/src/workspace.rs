@@ -21,7 +21,7 @@ pub(crate) struct Member {
     /// Folder relative to the root, with forward slashes.
     pub(crate) folder: String,
     /// Whether it has a library target.
-    pub(crate) library: bool,
+    pub(crate) is_library: bool,
     /// Crate roots (library and programs) relative to the workspace root.
     pub(crate) roots: Vec<String>,
     /// Names of all its declared dependencies: normal, build and dev.
@@ -76,7 +76,7 @@ impl Member {
         for target in package["targets"].as_array()? {
             let is =
                 |kind: &str| target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|k| k == kind));
-            member.library |= is("lib");
+            member.is_library |= is("lib");
             if is("lib") || is("bin") {
                 member.roots.push(relative(Path::new(target["src_path"].as_str()?), root)?);
             }
@@ -120,7 +120,10 @@ mod tests {
         let workspace = Workspace::from_metadata(&metadata).expect("the shape is cargo's");
         assert_eq!(workspace.members.len(), 2);
         let alpha = &workspace.members[0];
-        assert_eq!((alpha.name.as_str(), alpha.folder.as_str(), alpha.library), ("alphadb", "alpha", true));
+        assert_eq!(
+            (alpha.name.as_str(), alpha.folder.as_str(), alpha.is_library),
+            ("alphadb", "alpha", true)
+        );
         assert_eq!(alpha.roots, ["alpha/src/lib.rs"]);
         assert_eq!(alpha.dependencies, ["zeta", "tempfile"]);
     }
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn this_workspace_loads_and_lists_this_file() {
         let workspace = Workspace::load().expect("cargo metadata works here");
-        assert!(workspace.members.iter().any(|member| member.name == "xtask" && !member.library));
+        assert!(workspace.members.iter().any(|member| member.name == "xtask" && !member.is_library));
         let files = workspace.files().expect("git lists files");
         assert!(files.iter().any(|path| path == "xtask/src/workspace.rs"));
         assert!(!files.iter().any(|path| path.starts_with("target/")));

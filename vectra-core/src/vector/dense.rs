@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::distance::{Element, Kernels, Metric, kernels};
 use crate::pool::Pool;
-use crate::scorer::{Scorer, VectorStore};
+use crate::scorer::{Scorer, VectorStore, expand_gathered};
 use crate::vector::normalize::{inverse_norm, normalize};
 
 /// Query norms up to this factor away from 1 are divided out of the result; others are normalised beforehand, lest
@@ -216,21 +216,7 @@ impl<E: Element> Scorer for DenseScorer<'_, E> {
         bound: f32,
         out: &mut Pool,
     ) -> Option<f32> {
-        debug_assert!(neighbours.len() <= 64, "a node has at most 64 neighbours");
-        let (mut slots, mut distances) = ([0; 64], [0.0; 64]);
-        let (mut count, mut left) = (0, keep);
-        while left != 0 {
-            slots[count] = neighbours[left.trailing_zeros() as usize];
-            count += 1;
-            left &= left - 1;
-        }
-        let (slots, distances) = (&slots[..count], &mut distances[..count]);
-        self.exact(slots, distances);
-        for (slot, distance) in slots.iter().zip(distances) {
-            if *distance <= bound {
-                out.insert(*distance, *slot);
-            }
-        }
+        expand_gathered(neighbours, keep, bound, out, |slots, distances| self.exact(slots, distances));
         None
     }
 }

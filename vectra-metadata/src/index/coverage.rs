@@ -3,7 +3,7 @@
 use roaring::RoaringBitmap;
 use vectra_core::codec::{DecodeError, Reader, Writer};
 
-use super::posting::{read_bitmap, write_bitmap};
+use super::posting::{read_prefixed_bitmap, write_prefixed_bitmap};
 
 /// Slots by what their path leads to.
 #[derive(Debug, Clone, Default)]
@@ -19,18 +19,12 @@ pub(crate) struct Coverage {
 impl Coverage {
     pub(super) fn write(&self, out: &mut Writer) {
         for bitmap in [&self.present, &self.nullish, &self.uncovered] {
-            let mut bytes = Writer::new();
-            write_bitmap(bitmap, &mut bytes);
-            out.prefixed(bytes.as_bytes());
+            write_prefixed_bitmap(bitmap, out);
         }
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, row_count: u32) -> Result<Self, DecodeError> {
-        let mut bitmap = || {
-            let at = reader.position();
-            let bytes = reader.prefixed()?;
-            read_bitmap(bytes, row_count).map_err(|error| DecodeError::new(at + error.offset, error.what))
-        };
+        let mut bitmap = || read_prefixed_bitmap(reader, row_count);
         Ok(Self { present: bitmap()?, nullish: bitmap()?, uncovered: bitmap()? })
     }
 }

@@ -34,6 +34,23 @@ pub(super) fn write_bitmap(bitmap: &RoaringBitmap, out: &mut Writer) {
     out.bytes(&bytes);
 }
 
+/// Appends a bitmap behind its length.
+pub(super) fn write_prefixed_bitmap(bitmap: &RoaringBitmap, out: &mut Writer) {
+    let mut bytes = Writer::new();
+    write_bitmap(bitmap, &mut bytes);
+    out.prefixed(bytes.as_bytes());
+}
+
+/// Reads what [`write_prefixed_bitmap`] wrote; an error counts from where `reader` does.
+pub(super) fn read_prefixed_bitmap(
+    reader: &mut Reader<'_>,
+    row_count: u32,
+) -> Result<RoaringBitmap, DecodeError> {
+    let at = reader.position();
+    let bytes = reader.prefixed()?;
+    read_bitmap(bytes, row_count).map_err(|error| DecodeError::new(at + error.offset, error.what))
+}
+
 /// Adds the `count` slots of a posting to `bits`.
 pub(super) fn add_posting(bytes: &[u8], count: u32, bits: &mut Bits) -> Result<(), DecodeError> {
     if count > LIST_MAX {

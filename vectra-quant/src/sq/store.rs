@@ -5,7 +5,7 @@ use std::fmt;
 
 use vectra_core::io::Blob;
 use vectra_core::pool::Pool;
-use vectra_core::scorer::{Scorer, VectorStore};
+use vectra_core::scorer::{Scorer, VectorStore, expand_gathered};
 
 use super::codec::Sq8;
 use super::query::Sq8Query;
@@ -185,21 +185,9 @@ impl Scorer for Sq8Scorer<'_> {
         bound: f32,
         out: &mut Pool,
     ) -> Option<f32> {
-        debug_assert!(neighbours.len() <= 64, "a node has at most 64 neighbours");
-        let (mut slots, mut distances) = ([0; 64], [0.0; 64]);
-        let (mut count, mut left) = (0, keep);
-        while left != 0 {
-            slots[count] = neighbours[left.trailing_zeros() as usize];
-            count += 1;
-            left &= left - 1;
-        }
-        let (slots, distances) = (&slots[..count], &mut distances[..count]);
-        self.query.gather(self.rows.rows, slots, distances);
-        for (slot, distance) in slots.iter().zip(distances) {
-            if *distance <= bound {
-                out.insert(*distance, *slot);
-            }
-        }
+        expand_gathered(neighbours, keep, bound, out, |slots, distances| {
+            self.query.gather(self.rows.rows, slots, distances);
+        });
         None
     }
 }

@@ -83,7 +83,7 @@ fn check_commands(tree: &Tree, readme: &str, findings: &mut Findings) {
 }
 
 fn check_libraries(tree: &Tree, findings: &mut Findings) {
-    for member in tree.members.iter().filter(|member| member.library) {
+    for member in tree.members.iter().filter(|member| member.is_library) {
         let readme = format!("{}/README.md", member.folder);
         if tree.text(&readme).is_none() {
             findings.problem(&readme, 0, "missing: every library crate has one");
@@ -128,10 +128,10 @@ mod tests {
         | crate | what |\n|---|---|\n| [`vectra-wal`](vectra-wal) | log |\n| `xtask` | tasks |\n\n| `other` | table |\n";
 
     fn members() -> Vec<Member> {
-        let member = |name: &str, library: bool| Member {
+        let member = |name: &str, is_library: bool| Member {
             name: name.to_owned(),
             folder: name.to_owned(),
-            library,
+            is_library,
             ..Member::default()
         };
         vec![member("vectra-wal", true), member("xtask", false)]

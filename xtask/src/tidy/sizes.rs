@@ -39,7 +39,7 @@ pub(super) fn check(tree: &Tree, findings: &mut Findings) {
             counts[at].add(file, &tree.members[at].folder, &tokens);
         }
     }
-    for (member, count) in tree.members.iter().zip(&counts).filter(|(member, _)| member.library) {
+    for (member, count) in tree.members.iter().zip(&counts).filter(|(member, _)| member.is_library) {
         let ratio = count.test as f64 / count.production.max(1) as f64;
         if ratio < TEST_RATIO_GOAL {
             let message = format!(
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn few_tests_are_a_warning_only() {
-        let member = Member { folder: "c".to_owned(), library: true, ..Member::default() };
+        let member = Member { folder: "c".to_owned(), is_library: true, ..Member::default() };
         let mut findings = Findings::default();
         check(&Tree::fixture(vec![member], &[("c/src/lib.rs", "fn a() {}\n")]), &mut findings);
         assert!(findings.problems.is_empty());
