@@ -17,7 +17,7 @@ use crate::segment::mutable::{MutableSegment, Row};
 use crate::segment::sealed::SealedView;
 
 thread_local! {
-    /// Reused from query to query: nothing is allocated for a walk once a thread is warm.
+    /// Reused from query to query: the visited set and the pools of a walk are allocated once per thread.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
