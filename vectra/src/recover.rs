@@ -17,7 +17,7 @@ use vectra_wal::{FileLog, Frame, Log, Options, Recovery};
 use crate::engine::{Committed, Engine, publish_effects};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintain::Maintenance;
-use crate::manifest::{Loaded, Manifest, ManifestStore, SegmentEntry, ShardEntry};
+use crate::manifest::{Features, Loaded, Manifest, ManifestStore, SegmentEntry, ShardEntry, Tier};
 use crate::segment::index::SealedIndex;
 use crate::segment::mutable;
 use crate::segment::overlay::Overlay;
@@ -72,6 +72,9 @@ pub(crate) fn create(root: &Path, settings: Settings, outside: &Outside) -> Resu
     let manifest = Manifest {
         generation: 1,
         previous: Digest::default(),
+        features: Features::default(),
+        epoch: 1,
+        checkpoints: Vec::new(),
         index: *outside.env.rng.uuid().as_bytes(),
         shards: vec![ShardEntry::default(); usize::from(settings.shards)],
         shard_map: map,
@@ -105,7 +108,13 @@ pub(crate) fn open(root: &Path, outside: &Outside) -> Result<(Arc<Engine>, Recov
     }
     let lock = take_lock(&**fs, root, &outside.env)?;
     check_format(&**fs, root)?;
-    let Loaded { newest, digest, previous } = manifests.load()?.ok_or_else(missing)?;
+    let Loaded { mut newest, digest, previous } = manifests.load()?.ok_or_else(missing)?;
+    if newest.features.ro_compat != 0 {
+        let text =
+            format!("{} was written by a newer program and can only be read by this one", root.display());
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    newest.epoch += 1;
     let parts = Parts::open(root, outside, &newest)?;
     parts
         .store
@@ -276,6 +285,10 @@ fn open_segment(
     entry: &SegmentEntry,
     number: u64,
 ) -> Result<SealedView> {
+    if entry.tier == Tier::Cold {
+        let text = "a segment rests in an object store, which this build cannot read";
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
     let open = |part: &vectra_tier::PartRef| store.open(part).map_err(|e| Error::open_part(part, e));
     let truth = Arc::new(Truth::open(open(&entry.rows_part)?, open(&entry.meta_part)?, settings)?);
     if truth.rows() != entry.rows {

@@ -7,7 +7,7 @@ use vectra_wal::Lsn;
 
 use crate::engine::{Committed, Engine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::{Manifest, SegmentEntry, ShardEntry};
+use crate::manifest::{Manifest, SegmentEntry, ShardEntry, Tier};
 use crate::segment::build::{TruthBuilder, write_codes, write_overlay, write_tombstones};
 use crate::segment::index::SealedIndex;
 use crate::segment::sealed::{SealedSegment, SealedView};
@@ -37,6 +37,7 @@ impl Engine {
         let index = Some(Arc::new(self.open_index(&index_part)?));
         let entry = SegmentEntry {
             rows,
+            tier: Tier::Hot,
             lsns,
             rows_part,
             meta_part,

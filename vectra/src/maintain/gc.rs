@@ -40,7 +40,9 @@ impl Engine {
         let mut committed = self.committed.lock();
         let newest = &committed.newest;
         let settled = committed.previous.as_ref().is_some_and(|previous| {
-            previous.shards == newest.shards && previous.log_floor == newest.log_floor
+            previous.shards == newest.shards
+                && previous.checkpoints == newest.checkpoints
+                && previous.log_floor == newest.log_floor
         });
         if !settled {
             let same = newest.clone();

@@ -10,25 +10,34 @@ use vectra_shard::{Router, ShardMap};
 use vectra_tier::PartRef;
 use vectra_wal::Durability;
 
-use super::{Manifest, SegmentEntry, ShardEntry};
+use super::{Checkpoint, Features, Manifest, SegmentEntry, ShardEntry, Tier};
 use crate::settings::Settings;
 
 const MAGIC: &[u8; 8] = b"VECTRMAN";
 const VERSION: u16 = 1;
+/// Features without which a manifest cannot be read; none is given out yet.
+const INCOMPAT: u32 = 0;
 /// The largest manifest that is read.
 pub(super) const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
 /// The file's bytes; the last sixteen are the digest of all before.
 pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
     let mut out = Writer::new();
-    out.bytes(MAGIC).u16(VERSION).u64(manifest.generation);
-    out.bytes(&manifest.previous.to_le_bytes()).bytes(&manifest.index).u64(manifest.log_floor);
+    out.bytes(MAGIC).u16(VERSION);
+    out.u32(manifest.features.compat).u32(manifest.features.ro_compat).u32(INCOMPAT);
+    out.u64(manifest.generation).bytes(&manifest.previous.to_le_bytes());
+    out.bytes(&manifest.index).u64(manifest.epoch).u64(manifest.log_floor);
     encode_settings(&manifest.settings, &mut out);
     manifest.shard_map.encode(&mut out);
     out.varint(manifest.shards.len() as u64);
     for shard in &manifest.shards {
-        out.u64(shard.covered_lsn).varint(shard.segments.len() as u64);
-        shard.segments.iter().for_each(|segment| encode_segment(segment, &mut out));
+        out.u64(shard.covered_lsn);
+        encode_segments(&shard.segments, &mut out);
+    }
+    out.varint(manifest.checkpoints.len() as u64);
+    for checkpoint in &manifest.checkpoints {
+        out.text(&checkpoint.name).u64(checkpoint.lsn).u64(checkpoint.unix_ms);
+        checkpoint.shards.iter().for_each(|segments| encode_segments(segments, &mut out));
     }
     let sum = digest(out.as_bytes());
     out.bytes(&sum.to_le_bytes());
@@ -49,28 +58,72 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, DecodeError> {
     if r.u16()? != VERSION {
         return Err(DecodeError::new(8, "a manifest version this program knows"));
     }
+    let features = Features { compat: r.u32()?, ro_compat: r.u32()? };
+    if r.u32()? != INCOMPAT {
+        return Err(r.error("only features this program knows; a newer one wrote the manifest"));
+    }
     let generation = r.u64()?;
     let previous = Digest::from_le_bytes(r.array()?);
     let index = r.array()?;
-    let log_floor = r.u64()?;
+    let (epoch, log_floor) = (r.u64()?, r.u64()?);
     let settings = decode_settings(&mut r)?;
     let shard_map = ShardMap::decode(&mut r)?;
     let count = r.count(9)?;
     let mut shards = Vec::with_capacity(count);
     for _ in 0..count {
         let covered_lsn = r.u64()?;
-        let segments = (0..r.count(16)?).map(|_| decode_segment(&mut r)).collect::<Result<_, _>>()?;
-        shards.push(ShardEntry { covered_lsn, segments });
+        shards.push(ShardEntry { covered_lsn, segments: decode_segments(&mut r)? });
     }
+    let checkpoints = decode_checkpoints(&mut r, count)?;
     r.finish()?;
     if shards.len() != usize::from(settings.shards) || shard_map.shards() != settings.shards {
         return Err(r.error("as many shards as the settings say"));
     }
-    Ok(Manifest { generation, previous, index, settings, shard_map, shards, log_floor })
+    let manifest = Manifest {
+        generation,
+        previous,
+        features,
+        index,
+        epoch,
+        settings,
+        shard_map,
+        shards,
+        log_floor,
+        checkpoints,
+    };
+    Ok(manifest)
+}
+
+fn decode_checkpoints(r: &mut Reader<'_>, shards: usize) -> Result<Vec<Checkpoint>, DecodeError> {
+    let mut checkpoints: Vec<Checkpoint> = Vec::new();
+    for _ in 0..r.count(18)? {
+        let name = r.text()?.to_owned();
+        if checkpoints.last().is_some_and(|before| before.name >= name) {
+            return Err(r.error("checkpoints in the order of their names"));
+        }
+        let (lsn, unix_ms) = (r.u64()?, r.u64()?);
+        let shards = (0..shards).map(|_| decode_segments(r)).collect::<Result<_, _>>()?;
+        checkpoints.push(Checkpoint { name, lsn, unix_ms, shards });
+    }
+    Ok(checkpoints)
+}
+
+fn encode_segments(segments: &[SegmentEntry], out: &mut Writer) {
+    out.varint(segments.len() as u64);
+    segments.iter().for_each(|segment| encode_segment(segment, out));
+}
+
+fn decode_segments(r: &mut Reader<'_>) -> Result<Vec<SegmentEntry>, DecodeError> {
+    (0..r.count(16)?).map(|_| decode_segment(r)).collect()
 }
 
 fn encode_segment(segment: &SegmentEntry, out: &mut Writer) {
-    out.u32(segment.rows).u64(segment.lsns.0).u64(segment.lsns.1).u32(segment.dead).u64(segment.overlay_lsn);
+    let tier = match segment.tier {
+        Tier::Hot => 0,
+        Tier::Cold => 1,
+    };
+    out.u32(segment.rows).u8(tier);
+    out.u64(segment.lsns.0).u64(segment.lsns.1).u32(segment.dead).u64(segment.overlay_lsn);
     segment.rows_part.encode(out);
     segment.meta_part.encode(out);
     for part in [&segment.index_part, &segment.deletes, &segment.overlay] {
@@ -83,6 +136,11 @@ fn encode_segment(segment: &SegmentEntry, out: &mut Writer) {
 
 fn decode_segment(r: &mut Reader<'_>) -> Result<SegmentEntry, DecodeError> {
     let rows = r.u32()?;
+    let tier = match r.u8()? {
+        0 => Tier::Hot,
+        1 => Tier::Cold,
+        _ => return Err(r.error("tier of a segment")),
+    };
     let lsns = (r.u64()?, r.u64()?);
     let (dead, overlay_lsn) = (r.u32()?, r.u64()?);
     let rows_part = PartRef::decode(r)?;
@@ -93,7 +151,18 @@ fn decode_segment(r: &mut Reader<'_>) -> Result<SegmentEntry, DecodeError> {
         _ => Err(r.error("presence of a part")),
     };
     let (index_part, deletes, overlay) = (optional()?, optional()?, optional()?);
-    Ok(SegmentEntry { rows, lsns, rows_part, meta_part, index_part, deletes, dead, overlay, overlay_lsn })
+    Ok(SegmentEntry {
+        rows,
+        tier,
+        lsns,
+        rows_part,
+        meta_part,
+        index_part,
+        deletes,
+        dead,
+        overlay,
+        overlay_lsn,
+    })
 }
 
 fn encode_settings(s: &Settings, out: &mut Writer) {

@@ -12,10 +12,21 @@ use vectra_wal::Lsn;
 
 use crate::settings::Settings;
 
+/// Where the parts `rows`, `meta` and `index` of a segment rest. What amends them, `deletes` and `overlay`, is always
+/// in the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// In the folder.
+    Hot,
+    /// In an object store; the folder may hold copies.
+    Cold,
+}
+
 /// One sealed segment: the parts it rests in.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SegmentEntry {
     pub(crate) rows: u32,
+    pub(crate) tier: Tier,
     /// The smallest and largest LSN of its rows.
     pub(crate) lsns: (Lsn, Lsn),
     pub(crate) rows_part: PartRef,
@@ -52,6 +63,27 @@ pub(crate) struct ShardEntry {
     pub(crate) segments: Vec<SegmentEntry>,
 }
 
+/// A state of the index that keeps its name, and its parts, until it is dropped.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Checkpoint {
+    pub(crate) name: String,
+    /// The state holds everything up to this LSN and nothing beyond.
+    pub(crate) lsn: Lsn,
+    /// When it was taken, in milliseconds since 1970.
+    pub(crate) unix_ms: u64,
+    /// The segments of each shard, oldest first.
+    pub(crate) shards: Vec<Vec<SegmentEntry>>,
+}
+
+/// Features that a later program may have used in a manifest; this one knows none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Features {
+    /// Unknown ones can be passed over.
+    pub(crate) compat: u32,
+    /// With an unknown one the index can be read but not written.
+    pub(crate) ro_compat: u32,
+}
+
 /// The whole state of an index that does not come from its log.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Manifest {
@@ -59,19 +91,30 @@ pub(crate) struct Manifest {
     pub(crate) generation: u64,
     /// Digest of the previous generation's file.
     pub(crate) previous: Digest,
+    pub(crate) features: Features,
     /// Names the index for ever.
     pub(crate) index: [u8; 16],
+    /// Counts the openings for writing that came as far as a commit.
+    pub(crate) epoch: u64,
     pub(crate) settings: Settings,
     pub(crate) shard_map: ShardMap,
     pub(crate) shards: Vec<ShardEntry>,
     /// The log is needed from this LSN on by this generation.
     pub(crate) log_floor: Lsn,
+    /// Ascending by name.
+    pub(crate) checkpoints: Vec<Checkpoint>,
 }
 
 impl Manifest {
-    /// Every part it names.
+    /// Every part it names, those of checkpoints included; one may come several times.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &PartRef> {
-        self.shards.iter().flat_map(|s| &s.segments).flat_map(SegmentEntry::parts)
+        self.segments().flat_map(SegmentEntry::parts)
+    }
+
+    /// Every segment it names, those of checkpoints included; one may come several times.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentEntry> {
+        let kept = self.checkpoints.iter().flat_map(|checkpoint| &checkpoint.shards).flatten();
+        self.shards.iter().flat_map(|shard| &shard.segments).chain(kept)
     }
 
     /// The largest LSN that its parts are known to cover.
