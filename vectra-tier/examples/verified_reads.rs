@@ -2,9 +2,9 @@
 //!
 //! `cargo run --release -p vectra-tier --example verified_reads -- [ROWS] [ROW_BYTES]`
 
-use std::hint::black_box;
 #![allow(clippy::disallowed_methods, reason = "a measurement reads the real clock")]
 
+use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,15 +42,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut plain, mut checked) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         plain.push(nanoseconds(&places, |at| sum(&section.bytes()[at..at + row_bytes])));
-        checked.push(nanoseconds(&places, |at| {
-            section.verified_range(at..at + row_bytes).map_or(0, sum)
-        }));
+        checked.push(nanoseconds(&places, |at| section.verified_range(at..at + row_bytes).map_or(0, sum)));
     }
     for times in [&mut plain, &mut checked] {
         times.sort_by(f64::total_cmp);
     }
     let (plain, checked) = (plain[ROUNDS / 2], checked[ROUNDS / 2]);
-    println!("a row of {row_bytes} bytes: {plain:.1} ns plain, {checked:.1} ns checked (medians of {ROUNDS})");
+    println!(
+        "a row of {row_bytes} bytes: {plain:.1} ns plain, {checked:.1} ns checked (medians of {ROUNDS})"
+    );
     println!("the check of a page that was read before costs {:.1} ns per read", checked - plain);
     Ok(())
 }
