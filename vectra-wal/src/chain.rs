@@ -79,7 +79,7 @@ impl Chain {
             let between = older.split_off(&(before.seq + 1));
             chain.discard(fs, dir, options, &between)?;
             if !chain.load_predecessor(fs, dir, options, before, &mut older)? {
-                chain.stale = older.into_iter().collect();
+                chain.sort_out_stale(fs, dir, options, older);
                 chain.links.reverse();
                 return Ok(chain);
             }
@@ -132,7 +132,10 @@ impl Chain {
             match read_header(fs, &path, before.seq) {
                 Ok(header) if header.index == options.index => Some(Link { path: path.clone(), header }),
                 Err(e) if needed => return Err(e),
-                _ => None,
+                _ => {
+                    self.ignored.push(FileName::Log(before.seq).text());
+                    None
+                }
             }
         } else {
             None
@@ -153,6 +156,18 @@ impl Chain {
             }
             None if needed => Err(missing(&path, before.last_lsn, before.last_lsn + 1)),
             None => Ok(false),
+        }
+    }
+
+    /// Files older than anything that is needed: those provably ours a truncation may remove once more. One that cannot
+    /// be read is in nobody's way, so it is reported like one that is not ours.
+    fn sort_out_stale(&mut self, fs: &dyn Fs, dir: &Path, options: &Options, seqs: BTreeSet<u64>) {
+        for seq in seqs {
+            let name = FileName::Log(seq).text();
+            match read_header(fs, &dir.join(&name), seq) {
+                Ok(header) if header.index == options.index => self.stale.push(seq),
+                _ => self.ignored.push(name),
+            }
         }
     }
 

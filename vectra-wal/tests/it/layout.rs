@@ -272,6 +272,34 @@ fn a_newest_file_of_another_index_is_not_ours() {
 }
 
 #[test]
+fn old_files_that_are_not_provably_ours_are_never_removed() {
+    let other = Setup { options: Options::new([2; 16]), ..Setup::new() };
+    let log = other.create();
+    append(&log, 10);
+    let setup = Setup::new();
+    let log = setup.create();
+    for _ in 0..60 {
+        append(&log, 1000);
+    }
+    let ours = setup.content("00000000000000000003.wal");
+    log.truncate(61).expect("no faults");
+    drop(log);
+    // Older than the log: one of another index, one that cannot be told, and one of ours that came back.
+    let foreign = other.content("00000000000000000001.wal");
+    setup.put("00000000000000000001.wal", &foreign);
+    setup.put("00000000000000000002.wal", b"whose?");
+    setup.put("00000000000000000003.wal", &ours);
+    for life in 0..2 {
+        let (log, replayed, ignored) = setup.replayed(61).expect("intact");
+        assert_eq!((replayed.len(), ignored), (0, setup.files()[..2].to_vec()), "life {life}");
+        log.truncate(100).expect("no faults");
+        assert_eq!(setup.files().len(), 3, "{:?}", setup.files());
+        assert_eq!(setup.content("00000000000000000001.wal"), foreign, "left alone");
+        assert_eq!(setup.content("00000000000000000002.wal"), b"whose?", "left alone");
+    }
+}
+
+#[test]
 fn creation_and_its_refusals() {
     let setup = Setup::new();
     assert!(matches!(setup.replayed(0), Err(OpenError::Missing { .. })), "no folder");
