@@ -143,7 +143,8 @@ impl Chain {
         match link {
             Some(link) => {
                 let (first, last) = (link.header.first_lsn, before.last_lsn);
-                if first > last {
+                // Equal if it holds nothing but notes of the log's own.
+                if first > last.saturating_add(1) {
                     return Err(OpenError::corrupt(
                         &link.path,
                         48,

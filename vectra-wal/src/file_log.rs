@@ -11,9 +11,9 @@ use vectra_core::io::Fs;
 use crate::chain::Listing;
 use crate::error::{AppendError, OpenError, VisitError};
 use crate::frame::{Frame, PAYLOAD_BYTES_CEILING};
-use crate::group::Group;
+use crate::group::{Group, MarkDue};
 use crate::header::FileHeader;
-use crate::log::{Durability, Log, LogStats, Lsn, Ticket};
+use crate::log::{Checkpoint, Durability, Log, LogStats, Lsn, Ticket};
 use crate::log_file::Draft;
 use crate::recover::{Recovery, check, recover};
 use crate::writer::{Tail, Writer};
@@ -39,6 +39,9 @@ pub struct Options {
     pub durable_floor: Lsn,
     /// Frames whose last LSN is below this need not be replayed, nor need they exist any more.
     pub replay_from: Lsn,
+    /// Whether an acknowledgement of [`Durability::Sync`] waits for a mark, at the cost of one more write and sync:
+    /// damage to what was acknowledged is then provable at once, not only after the next group or a moment of rest.
+    pub ack_after_mark: bool,
 }
 
 impl Options {
@@ -52,6 +55,7 @@ impl Options {
             reserve_bytes: 256 << 10,
             durable_floor: 0,
             replay_from: 0,
+            ack_after_mark: false,
         }
     }
 
@@ -93,6 +97,7 @@ impl FileLog {
             predecessor: None,
             supersedes: 0,
             durable_lsn: options.durable_floor,
+            checkpoint: None,
         };
         let tail = Tail { last_lsn: options.durable_floor, chain_crc: 0, hlc: 0 };
         let draft = Draft::create(&*fs, dir, header.seq).map_err(OpenError::io(dir))?;
@@ -142,19 +147,39 @@ impl FileLog {
             spawn_sync(Arc::downgrade(&self.group), &self.env, delay);
         }
     }
+
+    fn arrange(&self, due: Option<MarkDue>) {
+        if let Some(due) = due {
+            spawn_mark(Arc::downgrade(&self.group), &self.env, due);
+        }
+    }
 }
 
 /// The job keeps neither the log nor its files alive.
 fn spawn_sync(group: Weak<Group>, env: &Env, delay: Duration) {
     let again = env.clone();
     let job = move || {
-        if let Some(alive) = group.upgrade()
-            && alive.background_sync()
-        {
+        let Some(alive) = group.upgrade() else { return };
+        if alive.background_sync() {
             spawn_sync(group, &again, delay);
+        } else if let Some(due) = alive.arm_mark() {
+            spawn_mark(group, &again, due);
         }
     };
     env.spawner.spawn_after(delay, "wal sync", Box::new(job));
+}
+
+/// As [`spawn_sync`].
+fn spawn_mark(group: Weak<Group>, env: &Env, due: MarkDue) {
+    let again = env.clone();
+    let job = move || {
+        if let Some(alive) = group.upgrade()
+            && let Some(due) = alive.background_mark(due, again.clock.now())
+        {
+            spawn_mark(group, &again, due);
+        }
+    };
+    env.spawner.spawn_after(due.delay, "wal mark", Box::new(job));
 }
 
 fn make_dir(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
@@ -178,7 +203,7 @@ impl Log for FileLog {
         durability: Durability,
         publish: &dyn Fn(Lsn),
     ) -> Result<(), AppendError> {
-        self.group.drive(ticket.last_lsn, durability == Durability::Sync, publish)?;
+        self.arrange(self.group.drive(ticket.last_lsn, durability == Durability::Sync, publish)?);
         if let Durability::Interval(delay) = durability {
             self.sync_within(delay);
         }
@@ -186,7 +211,18 @@ impl Log for FileLog {
     }
 
     fn sync(&self, publish: &dyn Fn(Lsn)) -> Result<Lsn, AppendError> {
-        self.group.sync(publish)
+        self.arrange(self.group.sync(publish)?);
+        Ok(self.group.durable_lsn())
+    }
+
+    fn wait_durable(&self, lsn: Lsn, publish: &dyn Fn(Lsn)) -> Result<(), AppendError> {
+        self.arrange(self.group.drive(lsn, true, publish)?);
+        Ok(())
+    }
+
+    fn note_checkpoint(&self, checkpoint: Checkpoint) -> Result<(), AppendError> {
+        self.arrange(self.group.note_checkpoint(checkpoint)?);
+        Ok(())
     }
 
     fn last_lsn(&self) -> Lsn {

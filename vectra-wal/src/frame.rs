@@ -29,6 +29,12 @@ const FLAG_CONTROL: u16 = 1;
 /// Kind of the control frame that seals a file; its payload is the successor's sequence number (u64).
 pub(crate) const CONTROL_SEAL: u8 = 1;
 
+/// Kind of the control frame behind which nothing can be a torn tail; no payload.
+pub(crate) const CONTROL_MARK: u8 = 2;
+
+/// Kind of the control frame that names what the owner published: generation (u64), digest (16 bytes).
+pub(crate) const CONTROL_CHECKPOINT: u8 = 3;
+
 /// Frames begin at multiples of this.
 pub(crate) const FRAME_ALIGN: u64 = 8;
 

@@ -3,6 +3,8 @@
 //! The state is behind one mutex that is never held during I/O; the writer belongs to whoever has the turn. Queue
 //! order is LSN order, turns exclude each other, hence writes, syncs and publications happen in LSN order.
 
+mod mark;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -13,6 +15,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::error::AppendError;
 use crate::log::{LogStats, Lsn, Ticket};
 use crate::writer::{Queued, Writer};
+
+pub(crate) use mark::MarkDue;
+use mark::Rest;
 
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -46,6 +51,7 @@ struct State {
     closed: bool,
     /// When the pending background sync is due, on the clock of the environment.
     sync_due: Option<Duration>,
+    rest: Rest,
     stats: LogStats,
 }
 
@@ -100,6 +106,7 @@ impl Group {
             fault: None,
             closed: false,
             sync_due: None,
+            rest: Rest::default(),
             stats: LogStats::default(),
         };
         state.note(&writer);
@@ -132,8 +139,14 @@ impl Group {
         Ok(ticket)
     }
 
-    /// Takes turns until `lsn` is written, published and, if asked for, durable.
-    pub(crate) fn drive(&self, lsn: Lsn, durable: bool, publish: &dyn Fn(Lsn)) -> Result<(), AppendError> {
+    /// Takes turns until `lsn` is written, published and, if asked for, durable. The caller must arrange the mark that is
+    /// returned.
+    pub(crate) fn drive(
+        &self,
+        lsn: Lsn,
+        durable: bool,
+        publish: &dyn Fn(Lsn),
+    ) -> Result<Option<MarkDue>, AppendError> {
         let goal = Goal { lsn, durable };
         let mut state = self.state.lock();
         if lsn > state.last_lsn {
@@ -144,7 +157,7 @@ impl Group {
         }
         loop {
             if state.reached(goal) {
-                return Ok(());
+                return Ok(state.arm_mark());
             }
             if let Some(fault) = state.fault_of(lsn) {
                 return Err(fault);
@@ -157,15 +170,14 @@ impl Group {
         }
     }
 
-    /// [`drive`](Self::drive) for everything queued so far; returns the durable LSN.
-    pub(crate) fn sync(&self, publish: &dyn Fn(Lsn)) -> Result<Lsn, AppendError> {
+    /// [`drive`](Self::drive) for everything queued so far.
+    pub(crate) fn sync(&self, publish: &dyn Fn(Lsn)) -> Result<Option<MarkDue>, AppendError> {
         let last = {
             let state = self.state.lock();
             state.check_open()?;
             state.last_lsn
         };
-        self.drive(last, true, publish)?;
-        Ok(self.durable_lsn())
+        self.drive(last, true, publish)
     }
 
     /// One turn: write a group, sync if anyone wants it, publish.
@@ -177,7 +189,7 @@ impl Group {
             if !group.is_empty() {
                 writer.write_group(&group)?;
             }
-            if sync { writer.sync() } else { Ok(()) }
+            if sync { writer.settle() } else { Ok(()) }
         };
         self.turn(state, work, publish).0
     }
@@ -319,12 +331,14 @@ impl State {
     }
 
     fn note(&mut self, writer: &Writer) {
+        self.rest.note(writer);
         self.stats = LogStats {
             files: writer.sealed.len() as u64 + 1,
             bytes: writer.bytes(),
             frames: writer.frames,
             groups: writer.groups,
             syncs: writer.syncs,
+            marks: writer.marks,
             poisoned: false,
         };
     }

@@ -6,12 +6,14 @@ mod error;
 mod log;
 
 // The bytes.
+mod control;
 mod frame;
 mod header;
 
 // Writing.
 mod group;
 mod log_file;
+mod mark;
 mod truncate;
 mod writer;
 
@@ -27,6 +29,6 @@ mod null_log;
 pub use crate::error::{AppendError, Corruption, OpenError, VisitError};
 pub use crate::file_log::{FileLog, Options};
 pub use crate::frame::{Frame, PAYLOAD_BYTES_CEILING};
-pub use crate::log::{Durability, Log, LogStats, Lsn, Ticket};
+pub use crate::log::{Checkpoint, Durability, Log, LogStats, Lsn, Ticket};
 pub use crate::null_log::NullLog;
 pub use crate::recover::Recovery;

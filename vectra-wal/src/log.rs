@@ -9,6 +9,20 @@ use crate::error::AppendError;
 pub type Lsn = u64;
 
 /// What an acknowledgement promises.
+///
+/// Whatever the durability: a frame survives as a whole or not at all, what survives is a prefix of what was enqueued,
+/// and operations are acknowledged and published in the order of their LSNs. Weaker operations never make stronger ones
+/// weaker: what an acknowledgement of [`Sync`](Durability::Sync) covers includes everything before it, however it was
+/// committed. Where the promise of the weaker kinds is not enough for once, [`Log::wait_durable`] makes up for it.
+///
+/// | | the process dies | the machine loses power |
+/// |---|---|---|
+/// | `Sync` | kept | kept |
+/// | `Interval(d)` | kept | at most the last `d` and one sync is lost |
+/// | `None` | kept | kept up to the last sync on anybody's behalf |
+///
+/// "Kept" is meant for disks that keep what they report as synced. Where one does not, or damages it later, the next
+/// open finds that out and says so instead of serving less (see `docs/format.md` for the one window).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
     /// On acknowledgement the operation survives a power loss.
@@ -35,6 +49,30 @@ impl Ticket {
     pub(crate) fn new(first_lsn: Lsn, op_count: u32) -> Self {
         Self { first_lsn, last_lsn: first_lsn + u64::from(op_count) - 1 }
     }
+
+    /// [`Log::wait_durable`] for this ticket's operations; `log` is the one that gave it out.
+    ///
+    /// # Errors
+    /// As [`Log::commit`].
+    pub fn wait_durable(&self, log: &dyn Log, publish: &dyn Fn(Lsn)) -> Result<(), AppendError> {
+        log.wait_durable(self.last_lsn, publish)
+    }
+}
+
+/// Something that the log's owner published beside the log, and wants to be missed if it gets lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Its number, from 1; later ones have higher numbers.
+    pub generation: u64,
+    /// Digest of its bytes.
+    pub digest: [u8; 16],
+}
+
+impl Checkpoint {
+    /// The later of two.
+    pub(crate) fn newer(a: Option<Self>, b: Option<Self>) -> Option<Self> {
+        if b.map(|b| b.generation) >= a.map(|a| a.generation) { b } else { a }
+    }
 }
 
 /// Figures about a log since it was opened, except `files` and `bytes`, which describe what is there now.
@@ -51,6 +89,8 @@ pub struct LogStats {
     pub groups: u64,
     /// Syncs of file content on behalf of frames (rotation included).
     pub syncs: u64,
+    /// Marks written: notes of what is durable, so that damage to it is provable.
+    pub marks: u64,
     /// Whether a write or sync failed, so that only reopening helps.
     pub poisoned: bool,
 }
@@ -93,6 +133,27 @@ pub trait Log: Send + Sync + Debug {
     /// # Errors
     /// As [`commit`](Log::commit); `Closed` after a close.
     fn sync(&self, publish: &dyn Fn(Lsn)) -> Result<Lsn, AppendError>;
+
+    /// Returns once everything up to `lsn` is written, published and durable, whatever durability it was committed
+    /// with. Waits for whoever has the turn, or leads like [`commit`](Log::commit) if nobody has.
+    ///
+    /// # Errors
+    /// As [`commit`](Log::commit).
+    fn wait_durable(&self, lsn: Lsn, publish: &dyn Fn(Lsn)) -> Result<(), AppendError>;
+
+    /// Writes down that the owner has published `checkpoint` (durably, and before this call), so that its loss is
+    /// provable: the next open reports it as [`Recovery::checkpoint`](crate::Recovery::checkpoint), even when the files
+    /// from before are truncated.
+    ///
+    /// Waits for its turn and for the write, not for a sync: the next one, on whatever behalf, makes the note durable,
+    /// and at the latest the mark that follows when the log falls idle.
+    ///
+    /// # Errors
+    /// `Closed`, `Poisoned` or `Uncertain`.
+    ///
+    /// # Panics
+    /// If the generation is 0.
+    fn note_checkpoint(&self, checkpoint: Checkpoint) -> Result<(), AppendError>;
 
     /// The last LSN handed out.
     fn last_lsn(&self) -> Lsn;

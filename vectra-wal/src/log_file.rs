@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use vectra_core::io::{Access, File, Fs};
 
-use crate::frame::{CONTROL_SEAL, FrameHeader};
+use crate::control::Control;
 use crate::header::{FILE_HEADER_LEN, FileHeader, FileName};
+use crate::writer::Tail;
 
 /// An unfinished file under its temporary name: frames first, the header last.
 #[derive(Debug)]
@@ -111,21 +112,9 @@ impl LogFile {
     /// Appends the frame that names the successor, cuts the zeros behind it and makes both durable. From here on the
     /// loss of the successor is provable.
     pub(crate) fn seal(self, successor: &FileHeader, hlc: u64) -> io::Result<()> {
-        let payload = successor.seq.to_le_bytes();
         let last_lsn = successor.first_lsn - 1;
-        let seal = FrameHeader {
-            payload_len: payload.len() as u32,
-            kind: CONTROL_SEAL,
-            control: true,
-            first_lsn: successor.first_lsn,
-            op_count: 0,
-            payload_crc: vectra_core::codec::crc32c(&payload),
-            durable_lsn: last_lsn,
-            prev_payload_crc: successor.chain_crc(),
-            hlc,
-        };
-        let mut bytes = Vec::new();
-        seal.encode(&payload, self.header.salt, self.end, &mut bytes);
+        let tail = Tail { last_lsn, chain_crc: successor.chain_crc(), hlc };
+        let bytes = Control::Seal(successor.seq).encode(tail, last_lsn, self.header.salt, self.end);
         self.file.write_all_at(&bytes, self.end)?;
         self.file.set_len(self.end + bytes.len() as u64)?;
         self.file.sync_data()

@@ -4,11 +4,15 @@ use std::io;
 
 use vectra_core::io::File;
 
-use crate::frame::{FRAME_ALIGN, FRAME_HEADER_LEN, FRAME_MAGIC, FrameFault, FrameHeader};
-use crate::log::Lsn;
+use crate::control::Control;
+use crate::frame::{FRAME_ALIGN, FRAME_HEADER_LEN, FRAME_MAGIC, FrameFault, FrameHeader, frame_len};
+use crate::log::{Checkpoint, Lsn};
 
 /// Bytes read at once.
 const WINDOW: u64 = 256 << 10;
+
+/// No control frame is longer.
+const NOTE_LEN_MAX: u64 = 80;
 
 /// Reads a log file through a window. I/O errors and bad content are never mixed up: the former are `Err`.
 #[derive(Debug)]
@@ -28,6 +32,10 @@ pub(crate) struct Survey {
     pub(crate) frames: u64,
     /// Highest durable LSN among them.
     pub(crate) durable_lsn: Lsn,
+    /// Whether a frame is among them that is written only once everything before it is durable.
+    pub(crate) marked: bool,
+    /// The newest checkpoint among them.
+    pub(crate) checkpoint: Option<Checkpoint>,
     /// Bytes up to the last one that is not zero.
     pub(crate) bytes: u64,
 }
@@ -101,9 +109,17 @@ impl<'a> FrameReader<'a> {
                 .filter(|start| bytes[*start as usize..].starts_with(&magic))
                 .collect();
             for start in starts {
-                if let Ok(header) = self.header(at + start)? {
-                    survey.frames += u64::from(!header.control);
-                    survey.durable_lsn = survey.durable_lsn.max(header.durable_lsn);
+                let Ok(header) = self.header(at + start)? else { continue };
+                survey.durable_lsn = survey.durable_lsn.max(header.durable_lsn);
+                if !header.control {
+                    survey.frames += 1;
+                } else if Control::follows_a_sync(header.kind) {
+                    survey.marked = true;
+                } else if frame_len(header.payload_len) <= NOTE_LEN_MAX
+                    && let Ok((header, payload)) = self.frame(at + start)?
+                    && let Ok(Control::Checkpoint(checkpoint)) = Control::decode(header.kind, payload)
+                {
+                    survey.checkpoint = Checkpoint::newer(survey.checkpoint, Some(checkpoint));
                 }
             }
             at += len;

@@ -15,11 +15,12 @@ use vectra_core::env::Env;
 use vectra_core::io::{Access, Fs};
 
 use crate::chain::{Chain, Link};
+use crate::control::Control;
 use crate::error::{OpenError, VisitError};
 use crate::file_log::Options;
-use crate::frame::{CONTROL_SEAL, Frame, FrameFault, FrameHeader};
+use crate::frame::{Frame, FrameFault, FrameHeader};
 use crate::header::{FILE_HEADER_LEN, FileHeader, Predecessor};
-use crate::log::Lsn;
+use crate::log::{Checkpoint, Lsn};
 use crate::log_file::{Draft, LogFile};
 use crate::reader::{FrameReader, Survey};
 use crate::writer::{Sealed, Tail, Writer};
@@ -47,6 +48,8 @@ pub struct Recovery {
     pub dropped_frames: u64,
     /// Whether a torn tail was cut off.
     pub torn: bool,
+    /// The newest checkpoint that the log knows of: what the owner's newest must not be older than.
+    pub checkpoint: Option<Checkpoint>,
     /// Names in the folder that do not belong to this log; they are left alone.
     pub ignored: Vec<String>,
 }
@@ -123,6 +126,7 @@ fn remove_void(fs: &dyn Fs, void: Vec<PathBuf>, replaced: &Path) -> Result<(), O
 impl Replay<'_, '_> {
     /// A file that has a successor: must hold exactly what the successor says.
     fn sealed_file(&mut self, fs: &dyn Fs, link: &Link, before: Predecessor) -> Result<(), OpenError> {
+        // What an unread file notes, the header of the next one repeats.
         if before.last_lsn < self.options.replay_from {
             self.tail = Tail { last_lsn: before.last_lsn, chain_crc: before.chain_crc, hlc: self.tail.hlc };
             return Ok(());
@@ -135,8 +139,10 @@ impl Replay<'_, '_> {
             let expected = || format!("the frame of LSN {}", self.tail.last_lsn + 1);
             match reader.frame(at).map_err(OpenError::io(path))? {
                 Ok((header, payload)) if self.follows(&header) && header.last_lsn() <= before.last_lsn => {
-                    self.take(&header, payload)?;
-                    at += header.frame_len();
+                    match self.take(&header, payload)? {
+                        Ok(()) => at += header.frame_len(),
+                        Err(fault) => return Err(bad_note(path, at, fault)),
+                    }
                 }
                 Ok(_) => return Err(OpenError::corrupt(path, at, expected(), "another frame")),
                 Err(FrameFault::Unsupported(what)) => return Err(unsupported(path, what)),
@@ -182,6 +188,7 @@ impl Replay<'_, '_> {
             predecessor: old.predecessor,
             supersedes: old.seq,
             durable_lsn: self.tail.last_lsn,
+            checkpoint: self.recovery.checkpoint,
         };
         draft.finish(&**fs, dir, header).map_err(&io)
     }
@@ -212,20 +219,20 @@ impl Replay<'_, '_> {
     /// last valid one.
     fn scan(&mut self, fs: &dyn Fs, link: &Link, keep: Keep<'_>) -> Result<(), OpenError> {
         let path = &link.path;
+        self.note(link.header.checkpoint);
         let file = fs.open(path, Access::Read).map_err(OpenError::io(path))?;
         let mut reader = FrameReader::new(&*file, link.header.salt).map_err(OpenError::io(path))?;
         let mut at = FILE_HEADER_LEN;
         let fault = loop {
             let (header, payload) = match reader.frame(at).map_err(OpenError::io(path))? {
                 Ok(frame) if self.follows(&frame.0) => frame,
-                Ok((header, _)) if header.control && header.kind == CONTROL_SEAL => {
-                    return Err(OpenError::corrupt(path, at, "the successor that the seal names", "none"));
-                }
                 Ok(_) => break "another frame",
                 Err(FrameFault::Unsupported(what)) => return Err(unsupported(path, what)),
                 Err(fault) => break fault.describe(),
             };
-            self.take(&header, payload)?;
+            if let Err(fault) = self.take(&header, payload)? {
+                return Err(bad_note(path, at, fault));
+            }
             keep(&header, payload, at)?;
             at += header.frame_len();
         };
@@ -237,6 +244,12 @@ impl Replay<'_, '_> {
     fn verdict(&mut self, link: &Link, at: u64, fault: &str, survey: Survey) -> Result<(), OpenError> {
         let durable = survey.durable_lsn.max(link.header.durable_lsn).max(self.options.durable_floor);
         let next = self.tail.last_lsn + 1;
+        if survey.marked {
+            let expected = "what a mark or seal behind it says was durable";
+            return Err(OpenError::corrupt(&link.path, at, expected, fault));
+        }
+        // Also from behind the bad spot: what it names was published before it was noted.
+        self.note(survey.checkpoint);
         if durable >= next {
             let expected = format!("the frame of LSN {next} (LSNs up to {durable} were durable)");
             return Err(OpenError::corrupt(&link.path, at, expected, fault));
@@ -249,24 +262,50 @@ impl Replay<'_, '_> {
 
     /// Whether a valid frame is the one expected next, and not a leftover from a group that a crash took apart.
     fn follows(&self, header: &FrameHeader) -> bool {
-        !header.control
-            && header.first_lsn == self.tail.last_lsn + 1
-            && header.prev_payload_crc == self.tail.chain_crc
+        header.first_lsn == self.tail.last_lsn + 1 && header.prev_payload_crc == self.tail.chain_crc
     }
 
-    fn take(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<(), OpenError> {
+    fn note(&mut self, checkpoint: Option<Checkpoint>) {
+        self.recovery.checkpoint = Checkpoint::newer(self.recovery.checkpoint, checkpoint);
+    }
+
+    /// Takes in the frame that follows. The inner error is a control frame that must not stand there.
+    fn take(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<Result<(), FrameFault>, OpenError> {
+        if header.control {
+            self.tail.hlc = self.tail.hlc.max(header.hlc);
+            return Ok(match Control::decode(header.kind, payload) {
+                Ok(Control::Seal(_)) => Err(FrameFault::Field("a seal")),
+                Ok(Control::Mark) => Ok(()),
+                Ok(Control::Checkpoint(checkpoint)) => {
+                    self.note(Some(checkpoint));
+                    Ok(())
+                }
+                Err(fault) => Err(fault),
+            });
+        }
         self.tail = Tail {
             last_lsn: header.last_lsn(),
             chain_crc: header.payload_crc,
             hlc: self.tail.hlc.max(header.hlc),
         };
         if header.last_lsn() < self.options.replay_from {
-            return Ok(());
+            return Ok(Ok(()));
         }
         self.recovery.frames += 1;
         let (kind, first_lsn, op_count, hlc) = (header.kind, header.first_lsn, header.op_count, header.hlc);
         (self.visit)(Frame { kind, first_lsn, op_count, payload, hlc })
-            .map_err(|source| OpenError::Visit { lsn: first_lsn, source })
+            .map_err(|source| OpenError::Visit { lsn: first_lsn, source })?;
+        Ok(Ok(()))
+    }
+}
+
+/// A control frame with right sums stands where it must not.
+fn bad_note(path: &Path, at: u64, fault: FrameFault) -> OpenError {
+    match fault {
+        FrameFault::Unsupported(what) => unsupported(path, what),
+        fault => {
+            OpenError::corrupt(path, at, "a frame, or the successor that a seal names", fault.describe())
+        }
     }
 }
 

@@ -19,7 +19,7 @@ impl Writer {
         if let Err(e) = self.remove_below(floor) {
             return Ok(Err(e));
         }
-        if self.tail.last_lsn < floor {
+        if self.tail.last_lsn < floor && self.tail.last_lsn >= self.current.header.first_lsn {
             self.rotate()?;
         }
         Ok(self.remove_below(floor))

@@ -13,7 +13,7 @@ use vectra_core::io::Fs;
 use crate::file_log::Options;
 use crate::frame::{FrameHeader, frame_len};
 use crate::header::{FILE_HEADER_LEN, FileHeader, Predecessor};
-use crate::log::Lsn;
+use crate::log::{Checkpoint, Lsn};
 use crate::log_file::{Draft, LogFile};
 
 /// A frame waiting to be written.
@@ -59,13 +59,19 @@ pub(crate) struct Tail {
 pub(crate) struct Writer {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) dir: PathBuf,
-    env: Env,
+    pub(crate) env: Env,
     options: Options,
     pub(crate) current: LogFile,
     /// Older files, oldest first.
     pub(crate) sealed: Vec<Sealed>,
     pub(crate) tail: Tail,
     pub(crate) durable_lsn: Lsn,
+    /// The newest checkpoint noted.
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// Whether something was written to the current file since it was last synced.
+    unsynced: bool,
+    /// Whether something was synced or noted since a mark or a file's header last testified to all there was.
+    pub(crate) mark_owed: bool,
     /// Length at which the current file is full.
     cap: u64,
     /// No file with this or a higher number exists.
@@ -73,6 +79,7 @@ pub(crate) struct Writer {
     pub(crate) frames: u64,
     pub(crate) groups: u64,
     pub(crate) syncs: u64,
+    pub(crate) marks: u64,
 }
 
 impl Writer {
@@ -95,6 +102,9 @@ impl Writer {
             cap,
             next_seq: current.header.seq + 1,
             durable_lsn: tail.last_lsn,
+            checkpoint: current.header.checkpoint,
+            unsynced: false,
+            mark_owed: false,
             options,
             current,
             sealed,
@@ -102,6 +112,7 @@ impl Writer {
             frames: 0,
             groups: 0,
             syncs: 0,
+            marks: 0,
         }
     }
 
@@ -116,7 +127,7 @@ impl Writer {
         if !self.current.is_empty() && self.current.end + len > self.cap {
             self.rotate()?;
         }
-        self.current.reserve(len, self.options.reserve_bytes, self.cap)?;
+        self.reserve(len)?;
         let mut bytes = Vec::with_capacity(len as usize);
         let mut tail = self.tail;
         for frame in group {
@@ -136,22 +147,42 @@ impl Writer {
             header.encode(&frame.payload, self.current.header.salt, offset, &mut bytes);
             tail = Tail { last_lsn: frame.last_lsn(), chain_crc: header.payload_crc, hlc: header.hlc };
         }
-        self.current.append(&bytes)?;
+        self.append(&bytes)?;
         self.tail = tail;
         self.frames += group.len() as u64;
         self.groups += 1;
         Ok(())
     }
 
+    /// Sees to it that the next `len` bytes of frames go where the file is long enough already.
+    pub(crate) fn reserve(&mut self, len: u64) -> io::Result<()> {
+        self.current.reserve(len, self.options.reserve_bytes, self.cap)
+    }
+
+    /// Writes encoded frames behind the last one.
+    pub(crate) fn append(&mut self, frames: &[u8]) -> io::Result<()> {
+        self.unsynced = true;
+        self.current.append(frames)
+    }
+
     /// Makes everything written durable.
     #[track_caller]
     pub(crate) fn sync(&mut self) -> io::Result<()> {
-        if self.durable_lsn < self.tail.last_lsn {
+        if self.unsynced {
             self.syncs += 1;
             self.current.sync()?;
+            self.unsynced = false;
+            self.mark_owed = true;
             self.durable_lsn = self.tail.last_lsn;
         }
         Ok(())
+    }
+
+    /// Does what an acknowledgement of durable operations needs.
+    #[track_caller]
+    pub(crate) fn settle(&mut self) -> io::Result<()> {
+        self.sync()?;
+        if self.options.ack_after_mark { self.mark() } else { Ok(()) }
     }
 
     /// Goes on in a new file; the old one is sealed. Does nothing when the current file holds no frame.
@@ -176,6 +207,7 @@ impl Writer {
             predecessor: Some(before),
             supersedes: 0,
             durable_lsn: self.durable_lsn,
+            checkpoint: self.checkpoint,
         };
         self.next_seq += 1;
         self.cap = (self.cap * 2).min(self.options.file_bytes_max);
@@ -184,6 +216,7 @@ impl Writer {
         let old = std::mem::replace(&mut self.current, successor);
         self.sealed.push(Sealed { seq: before.seq, last_lsn: before.last_lsn, bytes: before.len });
         self.tail.hlc = next_hlc(self.tail.hlc, &self.env);
+        self.mark_owed = false;
         self.syncs += 1;
         old.seal(&self.current.header, self.tail.hlc)
     }
@@ -195,6 +228,6 @@ impl Writer {
 }
 
 /// Milliseconds since 1970 in the upper 48 bits, but always more than `last`.
-fn next_hlc(last: u64, env: &Env) -> u64 {
+pub(crate) fn next_hlc(last: u64, env: &Env) -> u64 {
     (env.clock.unix_ms() << 16).max(last.saturating_add(1))
 }

@@ -14,10 +14,13 @@ prop_compose! {
         len in FILE_HEADER_LEN + 1..u64::MAX,
         chain_crc in any::<u32>(),
         superseding in any::<bool>(),
+        noted in prop::option::of((1..u64::MAX, any::<[u8; 16]>())),
     ) -> FileHeader {
         let predecessor = back.map(|back| Predecessor { seq: seq.saturating_sub(back).max(1), last_lsn, len, chain_crc });
         let supersedes = if superseding { seq - 1 } else { 0 };
-        FileHeader { index, epoch, seq, first_lsn: last_lsn + 1, salt, predecessor, supersedes, durable_lsn }
+        let checkpoint = noted.map(|(generation, digest)| Checkpoint { generation, digest });
+        let first_lsn = last_lsn + 1;
+        FileHeader { index, epoch, seq, first_lsn, salt, predecessor, supersedes, durable_lsn, checkpoint }
     }
 }
 
@@ -38,7 +41,7 @@ proptest! {
 
     #[test]
     fn decoding_any_fields_with_a_right_sum_never_panics(
-        fields in proptest::collection::vec(any::<u8>(), 0..104), plausible in any::<bool>(),
+        fields in proptest::collection::vec(any::<u8>(), 0..130), plausible in any::<bool>(),
     ) {
         let mut bytes = MAGIC.to_vec();
         if plausible {
@@ -72,8 +75,9 @@ fn a_newer_format_is_unsupported_not_damaged() {
         predecessor: None,
         supersedes: 0,
         durable_lsn: 0,
+        checkpoint: None,
     };
-    for at in [8, 12, 92, 200, CRC_AT - 1] {
+    for at in [8, 12, 92, 120, 200, CRC_AT - 1] {
         let mut bytes = header.encode();
         bytes[at] += 1;
         let sum = crc32c(&bytes[..CRC_AT]);
@@ -94,6 +98,7 @@ fn a_header_that_contradicts_itself_is_bad() {
         predecessor: Some(before),
         supersedes: 6,
         durable_lsn: 9,
+        checkpoint: None,
     };
     assert_eq!(FileHeader::decode(&good.encode()), Ok(good.clone()));
     let bad = [

@@ -6,6 +6,7 @@ use vectra_core::io::{Fs, MemFs};
 
 use super::*;
 use crate::header::FILE_HEADER_LEN;
+use crate::writer::Tail;
 
 const SALT: u64 = 99;
 
@@ -75,8 +76,34 @@ fn a_survey_finds_frames_behind_garbage_and_ignores_trailing_zeros() {
     let file = file_with(&content);
     let mut reader = FrameReader::new(&*file, SALT).expect("memory");
     let survey = reader.survey(FILE_HEADER_LEN).expect("memory");
-    assert_eq!(survey, Survey { frames: 1, durable_lsn: 8, bytes: used });
+    assert_eq!(survey, Survey { frames: 1, durable_lsn: 8, bytes: used, ..Survey::default() });
     assert_eq!(reader.survey(FILE_HEADER_LEN + used).expect("memory"), Survey::default());
+}
+
+#[test]
+fn a_survey_finds_what_the_log_noted() {
+    let mut content = vec![0; FILE_HEADER_LEN as usize];
+    content.extend([0xaa; 8]);
+    let tail = Tail { last_lsn: 3, chain_crc: 0, hlc: 0 };
+    let older = Checkpoint { generation: 4, digest: [4; 16] };
+    let newer = Checkpoint { generation: 5, ..older };
+    let (mut notes, mut places) = (Vec::new(), Vec::new());
+    for control in [Control::Checkpoint(newer), Control::Checkpoint(older), Control::Mark] {
+        notes.push(control);
+        places.push(content.len());
+        content.extend(control.encode(tail, 3, SALT, content.len() as u64));
+    }
+    let survey_of = |content: &[u8]| {
+        let file = file_with(content);
+        let mut reader = FrameReader::new(&*file, SALT).expect("memory");
+        reader.survey(FILE_HEADER_LEN).expect("memory")
+    };
+    let survey = survey_of(&content);
+    assert_eq!((survey.marked, survey.checkpoint, survey.frames), (true, Some(newer), 0));
+    let without_mark = survey_of(&content[..places[2]]);
+    assert_eq!((without_mark.marked, without_mark.checkpoint), (false, Some(newer)));
+    content[places[0] + FRAME_HEADER_LEN] ^= 1;
+    assert_eq!(survey_of(&content).checkpoint, Some(older), "a damaged note is none");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use vectra_core::io::sim::{CrashModel, SimFs};
 use vectra_core::io::{Fs, MemFs, OsFs};
 use vectra_wal::{AppendError, Durability, FileLog, Log, Lsn, NullLog, Options};
 
-use crate::world::{open, payload};
+use crate::world::{checkpoint, open, payload};
 
 /// Collects publications and checks their order.
 #[derive(Default)]
@@ -37,6 +37,8 @@ fn conforms(make: Make<'_>) {
     numbers_follow_each_other(&*make());
     one_publication_per_group(&*make());
     sync_settles_everything(&*make());
+    weak_operations_can_be_waited_for(&*make());
+    notes_change_no_numbers(&*make());
     bad_requests_are_refused(&*make(), &*make());
     truncation_takes_no_numbers_back(&*make());
     a_closed_log_settles_its_tickets_only(&*make());
@@ -81,6 +83,34 @@ fn sync_settles_everything(log: &dyn Log) {
     assert_eq!(log.sync(&publish).expect("no faults"), 8);
     assert_eq!(published.last(), 8);
     assert_eq!(log.durable_lsn(), 8);
+}
+
+fn weak_operations_can_be_waited_for(log: &dyn Log) {
+    let published = Published::default();
+    let publish = |lsn| published.note(lsn);
+    log.wait_durable(0, &publish).expect("nothing to wait for");
+    let first = log.enqueue(1, 2, vec![1; 30]).expect("open");
+    let second = log.enqueue(1, 1, vec![2; 30]).expect("open");
+    log.commit(&first, Durability::None, &publish).expect("no faults");
+    first.wait_durable(log, &publish).expect("no faults");
+    assert!(log.durable_lsn() >= first.last_lsn);
+    assert_eq!(published.take(), [3], "published already");
+    second.wait_durable(log, &publish).expect("no faults");
+    let third = log.enqueue(1, 1, vec![]).expect("open");
+    log.wait_durable(third.last_lsn, &publish).expect("also what nobody has committed yet");
+    assert_eq!((published.take(), log.durable_lsn()), (vec![4], 4));
+    assert!(matches!(log.wait_durable(5, &publish), Err(AppendError::UnknownTicket { lsn: 5 })));
+    log.close().expect("no faults");
+    log.wait_durable(4, &publish).expect("a closed log still answers");
+}
+
+fn notes_change_no_numbers(log: &dyn Log) {
+    log.enqueue(1, 1, vec![1]).expect("open");
+    log.note_checkpoint(checkpoint(1)).expect("no faults");
+    assert_eq!((log.last_lsn(), log.enqueue(1, 1, vec![2]).expect("open").first_lsn), (1, 2));
+    assert_eq!(log.sync(&|_| ()).expect("no faults"), 2);
+    log.close().expect("no faults");
+    assert!(matches!(log.note_checkpoint(checkpoint(2)), Err(AppendError::Closed)));
 }
 
 fn bad_requests_are_refused(log: &dyn Log, other: &dyn Log) {

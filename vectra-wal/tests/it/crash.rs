@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use vectra_core::io::Fs;
 use vectra_core::io::sim::{CrashModel, SimFs};
-use vectra_wal::{Durability, OpenError};
+use vectra_core::io::{Access, Fs};
+use vectra_wal::{Durability, OpenError, Options};
 
 use crate::world::{
     INTERVAL, Ledger, MODELS, Step, Stop, World, broken, open, script, sim_env, small_options, wal_dir,
@@ -17,6 +17,7 @@ pub(crate) struct Depth {
     pub(crate) seeds: u64,
     /// Also cut the power at every call of the recovery.
     pub(crate) in_recovery: bool,
+    pub(crate) ack_after_mark: bool,
 }
 
 /// Cuts the power at every call of the script and returns the first broken promise.
@@ -26,7 +27,8 @@ pub(crate) fn sweep(
     depth: Depth,
     prepare: &dyn Fn(&SimFs),
 ) -> Result<u64, String> {
-    let world = World::new(3, model);
+    let mut world = World::new(3, model);
+    world.options.ack_after_mark = depth.ack_after_mark;
     prepare(&world.fs);
     match world.run(&mut Ledger::default(), steps) {
         Ok(()) => {}
@@ -47,7 +49,8 @@ fn cut_at(
     prepare: &dyn Fn(&SimFs),
     n: u64,
 ) -> Result<(), String> {
-    let world = World::new(3, model);
+    let mut world = World::new(3, model);
+    world.options.ack_after_mark = depth.ack_after_mark;
     prepare(&world.fs);
     let before = world.fs.calls();
     if n <= before {
@@ -69,6 +72,7 @@ fn cut_at(
 
 fn after_crash(off: &SimFs, ledger: &Ledger, seed: u64, depth: Depth) -> Result<(), Stop> {
     newest_file_is_missed(&off.crash(seed), ledger)?;
+    damage_is_noticed(&off.crash(seed), ledger)?;
     let world = World::on(off.crash(seed), seed + 100);
     let mut survived = ledger.clone();
     let log = world.open(&mut survived).map_err(unexpected)?;
@@ -116,8 +120,7 @@ fn newest_file_is_missed(fs: &SimFs, ledger: &Ledger) -> Result<(), Stop> {
     let Ok(entries) = root.list(&wal_dir()) else {
         return Ok(());
     };
-    let Some(newest) = entries.iter().rfind(|e| Path::new(&e.name).extension().is_some_and(|x| x == "wal"))
-    else {
+    let Some(newest) = entries.iter().rfind(|e| is_log(&e.name)) else {
         return Ok(());
     };
     let path = wal_dir().join(&newest.name);
@@ -138,10 +141,62 @@ fn newest_file_is_missed(fs: &SimFs, ledger: &Ledger) -> Result<(), Stop> {
     }
 }
 
+/// Damage to an operation that a mark testifies to is never taken for a torn tail.
+fn damage_is_noticed(fs: &SimFs, ledger: &Ledger) -> Result<(), Stop> {
+    let root: &dyn Fs = fs;
+    let Ok(entries) = root.list(&wal_dir()) else {
+        return Ok(());
+    };
+    for entry in entries.iter().rev().filter(|e| is_log(&e.name)) {
+        let path = wal_dir().join(&entry.name);
+        let content = root.read(&path, 1 << 20).map_err(|e| broken(e.to_string()))?;
+        let Some(at) = frame_of(&content, ledger.marked) else { continue };
+        let file = root.open(&path, Access::ReadWrite).map_err(|e| broken(e.to_string()))?;
+        file.write_all_at(&[!content[at]], at as u64).map_err(|e| broken(e.to_string()))?;
+        let options = Options { replay_from: ledger.floor, ..small_options() };
+        return match open(std::sync::Arc::new(fs.clone()), &wal_dir(), &sim_env(1).0, options) {
+            Err(OpenError::Corruption(_)) => Ok(()),
+            // Nothing below the floor is read.
+            Ok(_) if ledger.marked < ledger.floor => Ok(()),
+            other => Err(broken(format!("LSN {} is damaged in {}: {other:?}", ledger.marked, entry.name))),
+        };
+    }
+    Ok(())
+}
+
+fn is_log(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|x| x == "wal")
+}
+
+/// Where the frame that ends with `lsn` begins.
+fn frame_of(content: &[u8], lsn: u64) -> Option<usize> {
+    let number = |at: usize, len: usize| {
+        let bytes = content.get(at..at + len)?;
+        Some(bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)))
+    };
+    let mut at = 4096;
+    while content.get(at..at + 4) == Some(b"vFrm") {
+        let (len, first, ops) = (number(at + 8, 4)?, number(at + 16, 8)?, number(at + 24, 4)?);
+        if ops > 0 && first + ops - 1 == lsn {
+            return Some(at);
+        }
+        at += (56 + len as usize).next_multiple_of(8);
+    }
+    None
+}
+
+#[test]
+fn a_power_cut_at_every_call_of_a_log_that_marks_before_it_acknowledges() {
+    for model in MODELS {
+        let depth = Depth { seeds: 4, in_recovery: false, ack_after_mark: true };
+        sweep(model, &script(), depth, &|_| ()).unwrap_or_else(|text| panic!("{text}"));
+    }
+}
+
 #[test]
 fn a_power_cut_at_every_call() {
     for model in MODELS {
-        let depth = Depth { seeds: 6, in_recovery: false };
+        let depth = Depth { seeds: 6, in_recovery: false, ack_after_mark: false };
         let calls = sweep(model, &script(), depth, &|_| ()).unwrap_or_else(|text| panic!("{text}"));
         assert!(calls > 50, "only {calls} calls");
     }
@@ -150,7 +205,7 @@ fn a_power_cut_at_every_call() {
 #[test]
 fn a_power_cut_at_every_call_and_again_in_recovery() {
     for model in MODELS {
-        let depth = Depth { seeds: 2, in_recovery: true };
+        let depth = Depth { seeds: 2, in_recovery: true, ack_after_mark: false };
         sweep(model, &script(), depth, &|_| ()).unwrap_or_else(|text| panic!("{text}"));
     }
 }
@@ -163,6 +218,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Sync),
         1 => (0..6_u64).prop_map(Step::TruncateTo),
         1 => Just(Step::Tick),
+        1 => Just(Step::Checkpoint),
         1 => Just(Step::Reopen),
         1 => Just(Step::CloseAndReopen),
     ]
@@ -178,7 +234,7 @@ proptest! {
         let world = World::new(3, MODELS[model]);
         world.run(&mut Ledger::default(), &steps).expect("no fault, no failure");
         let n = at.index(world.fs.calls() as usize) as u64 + 1;
-        let depth = Depth { seeds: 3, in_recovery: true };
+        let depth = Depth { seeds: 3, in_recovery: true, ack_after_mark: false };
         prop_assert_eq!(cut_at(MODELS[model], &steps, depth, &|_| (), n), Ok(()));
     }
 }

@@ -8,4 +8,5 @@ mod damage;
 mod faults;
 mod group;
 mod layout;
+mod marks;
 mod syncs;

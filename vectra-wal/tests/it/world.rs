@@ -8,7 +8,7 @@ use std::time::Duration;
 use vectra_core::env::{Env, SeededRng, SimClock, SimSpawner};
 use vectra_core::io::Fs;
 use vectra_core::io::sim::{CrashModel, SimFs};
-use vectra_wal::{Durability, FileLog, Frame, Log, Lsn, OpenError, Options, Recovery, Ticket};
+use vectra_wal::{Checkpoint, Durability, FileLog, Frame, Log, Lsn, OpenError, Options, Recovery, Ticket};
 
 pub(crate) const MODELS: [CrashModel; 2] = [CrashModel::WeakPosix, CrashModel::Ext4Ordered];
 
@@ -86,8 +86,10 @@ pub(crate) enum Step {
     Sync,
     /// Truncates everything but this many newest operations.
     TruncateTo(u64),
-    /// Lets background jobs run.
+    /// Lets background jobs run, marks included.
     Tick,
+    /// The owner publishes its next generation and notes it.
+    Checkpoint,
     /// The process dies and comes back.
     Reopen,
     /// The log is closed and opened again.
@@ -105,6 +107,12 @@ pub(crate) struct Ledger {
     pub(crate) durable: Lsn,
     /// What was published.
     pub(crate) published: Lsn,
+    /// What a mark or its like testifies to: from here down damage must be provable.
+    pub(crate) marked: Lsn,
+    /// Highest generation whose note was begun, was written, and was synced.
+    pub(crate) noting: u64,
+    pub(crate) noted: u64,
+    pub(crate) noted_durable: u64,
     /// What truncation was allowed to remove ends before this.
     pub(crate) floor: Lsn,
 }
@@ -149,9 +157,22 @@ pub(crate) fn settle(ledger: &mut Ledger, recovery: &Recovery, replayed: &[Owned
     if expected != replayed.iter().collect::<Vec<_>>() {
         return Err(broken(format!("replayed {} frames, expected {}", replayed.len(), expected.len())));
     }
-    // What was read was made durable before it was served.
-    (ledger.durable, ledger.published) = (last, last);
+    let noted = recovery.checkpoint.map_or(0, |c| c.generation);
+    if recovery.checkpoint.is_some_and(|c| c != checkpoint(noted)) {
+        return Err(broken(format!("{:?} was never noted", recovery.checkpoint)));
+    }
+    if noted < ledger.noted_durable || noted > ledger.noting {
+        return Err(broken(format!("generation {} was noted, the log knows {noted}", ledger.noted_durable)));
+    }
+    // What was read was made durable before it was served, and the header of the fresh file testifies to it.
+    (ledger.durable, ledger.published, ledger.marked) = (last, last, last);
+    (ledger.noting, ledger.noted, ledger.noted_durable) = (noted, noted, noted);
     Ok(())
+}
+
+/// What the owner publishes as a generation.
+pub(crate) fn checkpoint(generation: u64) -> Checkpoint {
+    Checkpoint { generation, digest: [generation as u8; 16] }
 }
 
 /// A disk, and what is needed to run a log on it.
@@ -159,6 +180,7 @@ pub(crate) struct World {
     pub(crate) fs: SimFs,
     env: Env,
     spawner: Arc<SimSpawner>,
+    pub(crate) options: Options,
 }
 
 impl World {
@@ -173,7 +195,7 @@ impl World {
 
     pub(crate) fn on(fs: SimFs, seed: u64) -> Self {
         let (env, spawner) = sim_env(seed);
-        Self { fs, env, spawner }
+        Self { fs, env, spawner, options: small_options() }
     }
 
     pub(crate) fn fs(&self) -> Arc<dyn Fs> {
@@ -182,8 +204,7 @@ impl World {
 
     /// Opens the log and holds it against the ledger.
     pub(crate) fn open(&self, ledger: &mut Ledger) -> Result<FileLog, Stop> {
-        let mut options = small_options();
-        options.replay_from = ledger.floor;
+        let options = Options { replay_from: ledger.floor, ..self.options.clone() };
         match open(self.fs(), &wal_dir(), &self.env, options) {
             Ok((log, recovery, replayed)) => {
                 settle(ledger, &recovery, &replayed)?;
@@ -194,7 +215,7 @@ impl World {
             }
             Err(e @ OpenError::Io { .. }) => Err(failed(&e)),
             Err(OpenError::Missing { .. }) if !ledger.created => {
-                let log = FileLog::create(self.fs(), &wal_dir(), &self.env, small_options())
+                let log = FileLog::create(self.fs(), &wal_dir(), &self.env, self.options.clone())
                     .map_err(|e| failed(&e))?;
                 ledger.created = true;
                 Ok(log)
@@ -211,13 +232,15 @@ impl World {
                 Step::CloseAndReopen => {
                     log.close().map_err(|e| failed(&e))?;
                     ledger.durable = ledger.frames.last().map_or(0, Owned::last_lsn);
+                    ledger.noted_durable = ledger.noted;
                     drop(log);
                     log = self.open(ledger)?;
                 }
                 Step::Reopen => {
                     drop(log);
                     // The process died, not the machine: what was published is still there.
-                    let mut owed = Ledger { durable: ledger.published, ..ledger.clone() };
+                    let (durable, noted_durable) = (ledger.published, ledger.noted);
+                    let mut owed = Ledger { durable, noted_durable, ..ledger.clone() };
                     log = self.open(&mut owed)?;
                     *ledger = owed;
                 }
@@ -232,6 +255,7 @@ impl World {
     }
 
     fn step(&self, log: &FileLog, ledger: &mut Ledger, step: &Step) -> Result<(), Stop> {
+        let before = log.stats();
         let published = RefCell::new(vec![ledger.published]);
         let publish = |lsn: Lsn| published.borrow_mut().push(lsn);
         let outcome = match step {
@@ -261,6 +285,14 @@ impl World {
                 self.spawner.run_all();
                 if log.stats().poisoned { Err(Stop::Failed("poisoned".into())) } else { Ok(()) }
             }
+            Step::Checkpoint => {
+                ledger.noting = ledger.noted + 1;
+                let outcome = log.note_checkpoint(checkpoint(ledger.noting)).map_err(|e| failed(&e));
+                if outcome.is_ok() {
+                    ledger.noted = ledger.noting;
+                }
+                outcome
+            }
             Step::Reopen | Step::CloseAndReopen => unreachable!("done by run"),
         };
         let published = published.into_inner();
@@ -268,6 +300,14 @@ impl World {
             return Err(broken(format!("published out of order: {published:?}")));
         }
         ledger.published = published[published.len() - 1];
+        if outcome.is_ok() {
+            if log.stats().syncs > before.syncs {
+                ledger.noted_durable = ledger.noted;
+            }
+            if log.stats().marks > before.marks {
+                ledger.marked = log.durable_lsn();
+            }
+        }
         outcome
     }
 }
@@ -285,7 +325,7 @@ pub(crate) const INTERVAL: Durability = Durability::Interval(Duration::from_mill
 
 /// A script that reaches every road: groups, rotation, truncation, both ways of ending and background syncs.
 pub(crate) fn script() -> Vec<Step> {
-    use Step::{Append, CloseAndReopen, Queue, Reopen, Sync, Tick, TruncateTo};
+    use Step::{Append, Checkpoint, CloseAndReopen, Queue, Reopen, Sync, Tick, TruncateTo};
     vec![
         Append(100, 1, Durability::Sync),
         Append(0, 3, Durability::None),
@@ -296,19 +336,29 @@ pub(crate) fn script() -> Vec<Step> {
         Append(30, 1, Durability::None),
         Tick,
         Append(520, 1, Durability::Sync),
+        Append(60, 1, Durability::None),
+        Tick,
+        Checkpoint,
+        Tick,
         Reopen,
+        Checkpoint,
         Append(10, 1, Durability::None),
         Append(700, 4, Durability::Sync),
         TruncateTo(8),
         Queue(5, 1),
         Sync,
+        Tick,
         Append(1200, 1, Durability::Sync),
         Append(64, 1, Durability::None),
         Append(800, 1, Durability::None),
         Append(790, 1, Durability::None),
         CloseAndReopen,
         Append(80, 1, Durability::Sync),
+        Append(1000, 1, Durability::None),
+        Tick,
+        Checkpoint,
         TruncateTo(0),
+        Checkpoint,
         Append(900, 1, INTERVAL),
         Tick,
         Append(33, 2, Durability::Sync),
