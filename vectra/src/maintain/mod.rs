@@ -3,8 +3,11 @@
 mod commit;
 mod compact;
 mod gc;
+mod goal;
 mod job;
 mod policy;
+mod step;
+mod wait;
 
-pub use job::Health;
-pub(crate) use job::{Goal, Maintenance};
+pub use goal::Health;
+pub(crate) use goal::{Goal, Maintenance};
