@@ -9,6 +9,7 @@ use vectra_tier::Mode;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
+use crate::maintain::Upkeep;
 use crate::recover::{self, Outside};
 use crate::settings::Settings;
 use crate::verify::{Report, verify_in};
@@ -22,6 +23,7 @@ pub struct Builder {
     env: Option<Env>,
     mode: Option<Mode>,
     threads: Option<usize>,
+    upkeep: Upkeep,
 }
 
 impl Builder {
@@ -58,6 +60,14 @@ impl Builder {
         self
     }
 
+    /// After how long without a write the index tidies its folder, so that what was deleted or rewritten gives its space
+    /// back without a call to [`Index::compact`] (one second unless said otherwise).
+    #[must_use]
+    pub fn settle_after(mut self, quiet: std::time::Duration) -> Self {
+        self.upkeep.settle_after = quiet;
+        self
+    }
+
     fn outside(self) -> Outside {
         let threads = self
             .threads
@@ -66,6 +76,7 @@ impl Builder {
             fs: self.fs.unwrap_or_else(|| Arc::new(OsFs::new())),
             env: self.env.unwrap_or_else(|| Env::os(threads)),
             mode: self.mode.unwrap_or(Mode::Map),
+            upkeep: self.upkeep,
         }
     }
 

@@ -16,7 +16,7 @@ use vectra_wal::{FileLog, Frame, Log, Options, Recovery};
 
 use crate::engine::{Committed, Engine, publish_effects};
 use crate::error::{Error, ErrorKind, Result};
-use crate::maintain::Maintenance;
+use crate::maintain::{Maintenance, Upkeep};
 use crate::manifest::{Features, Loaded, Manifest, ManifestStore, SegmentEntry, ShardEntry, Tier};
 use crate::segment::index::SealedIndex;
 use crate::segment::mutable;
@@ -43,6 +43,7 @@ pub(crate) struct Outside {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) env: Env,
     pub(crate) mode: Mode,
+    pub(crate) upkeep: Upkeep,
 }
 
 /// Makes an empty index in `root`, which must not hold one yet.
@@ -258,8 +259,8 @@ impl Parts {
             log,
             shards: self.shards,
             cell: self.cell,
+            maintenance: Maintenance::new(outside.upkeep, &committed),
             committed: Mutex::new(committed),
-            maintenance: Maintenance::default(),
             numbers: self.numbers,
             dating: RwLock::new(()),
             deferred: AtomicUsize::new(0),

@@ -64,11 +64,8 @@ impl Stats {
     pub(crate) fn collect(engine: &Engine) -> Self {
         let state = engine.cell.load();
         let log = engine.log.stats();
-        let (manifest, covered) = {
-            let committed = engine.committed.lock();
-            (committed.digest, committed.newest.shards.iter().map(|s| s.covered_lsn).collect::<Vec<_>>())
-        };
-        let shards = state.shards.iter().zip(covered).map(|(shard, covered_lsn)| ShardStats {
+        let committed = engine.summary();
+        let shards = state.shards.iter().zip(committed.covered).map(|(shard, covered_lsn)| ShardStats {
             unsealed_rows: shard.unsealed().map(|s| u64::from(s.len())).sum(),
             unsealed_bytes: shard.unsealed().map(|s| s.bytes() as u64).sum(),
             covered_lsn,
@@ -78,8 +75,8 @@ impl Stats {
             items: state.shards.iter().map(|shard| shard.live(state.visible_lsn)).sum(),
             visible_lsn: state.visible_lsn,
             durable_lsn: engine.log.durable_lsn(),
-            generation: state.generation,
-            manifest,
+            generation: committed.generation,
+            manifest: committed.digest,
             shards: shards.collect(),
             log_files: log.files,
             log_bytes: log.bytes,

@@ -21,6 +21,11 @@ pub trait Spawner: Debug + Send + Sync {
     /// Queues `job`; `name` is for people.
     fn spawn(&self, name: &'static str, job: Job);
 
+    /// Queues long work that gives way to everything else where the platform lets it; otherwise like `spawn`.
+    fn spawn_low(&self, name: &'static str, job: Job) {
+        self.spawn(name, job);
+    }
+
     /// Queues `job` to run once `delay` has passed.
     fn spawn_after(&self, delay: Duration, name: &'static str, job: Job);
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use vectra_tier::PartRef;
 use vectra_wal::Lsn;
 
+use super::fresh::Fresh;
+use super::upkeep::Summary;
 use crate::engine::{Committed, Engine};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::manifest::{Manifest, SegmentEntry, ShardEntry, Tier};
 use crate::segment::build::{TruthBuilder, write_codes, write_overlay, write_tombstones};
 use crate::segment::index::SealedIndex;
@@ -19,21 +21,23 @@ use crate::snapshot::ShardState;
 pub(crate) type Step<'a> = &'a dyn Fn(&ShardState, Lsn) -> ShardState;
 
 impl Engine {
-    /// Publishes a part's file; durable under its final name when this returns.
-    pub(crate) fn publish_part(&self, part: &PartRef) -> Result<()> {
-        let failed = |e| Error::caused(ErrorKind::Io, format!("the part {} cannot be published", part.id), e);
-        self.store.publish(part).map_err(failed)
-    }
-
     /// Writes and opens the parts of a new segment: truth and codes, no graph yet.
-    pub(crate) fn write_segment(&self, builder: TruthBuilder, lsns: (Lsn, Lsn)) -> Result<SealedSegment> {
+    ///
+    /// `number` must have been taken before its rows were looked at: what dies later is carried over, what died earlier
+    /// is not in it.
+    pub(crate) fn write_segment(
+        &self,
+        number: u64,
+        builder: TruthBuilder,
+        lsns: (Lsn, Lsn),
+        fresh: &mut Fresh<'_>,
+    ) -> Result<SealedSegment> {
         let rows = builder.rows();
         let (rows_part, meta_part) = builder.write(&*self.store)?;
-        self.publish_part(&rows_part)?;
-        self.publish_part(&meta_part)?;
+        fresh.publish([&rows_part, &meta_part])?;
         let truth = Arc::new(self.open_truth(&rows_part, &meta_part)?);
         let index_part = write_codes(&*self.store, &truth, &self.settings)?;
-        self.publish_part(&index_part)?;
+        fresh.publish([&index_part])?;
         let index = Some(Arc::new(self.open_index(&index_part)?));
         let entry = SegmentEntry {
             rows,
@@ -47,7 +51,7 @@ impl Engine {
             overlay: None,
             overlay_lsn: 0,
         };
-        Ok(SealedSegment { number: self.next_number(), truth, index, entry })
+        Ok(SealedSegment { number, truth, index, entry })
     }
 
     pub(crate) fn open_truth(&self, rows: &PartRef, meta: &PartRef) -> Result<Truth> {
@@ -61,6 +65,8 @@ impl Engine {
     /// Carries out `step` on a shard: everything it changes, and every dirty tombstone and overlay of the shard, goes
     /// into one new generation of the manifest; then the snapshot follows.
     pub(crate) fn commit(&self, number: usize, step: Step<'_>) -> Result<()> {
+        // Before the lock, so that what a failed commit leaves is removed after it.
+        let mut fresh = Fresh::new(self);
         let mut committed = self.committed.lock();
         let (next, covered) = {
             let _writer = self.lock_shard(number)?;
@@ -70,7 +76,8 @@ impl Engine {
             let covered = covered_lsn(&next, visible).max(committed.newest.shards[number].covered_lsn);
             (next, covered)
         };
-        let segments = next.sealed.iter().map(|view| self.write_dirty(view)).collect::<Result<Vec<_>>>()?;
+        let segments =
+            next.sealed.iter().map(|view| self.write_dirty(view, &mut fresh)).collect::<Result<Vec<_>>>()?;
         let mut manifest = committed.newest.clone();
         manifest.shards[number] = ShardEntry { covered_lsn: covered, segments: segments.clone() };
         self.commit_manifest(&mut committed, manifest)?;
@@ -101,16 +108,16 @@ impl Engine {
     }
 
     /// The manifest entry of a view, after writing the parts `deletes` and `overlay` if they changed.
-    fn write_dirty(&self, view: &SealedView) -> Result<SegmentEntry> {
+    fn write_dirty(&self, view: &SealedView, fresh: &mut Fresh<'_>) -> Result<SegmentEntry> {
         let mut entry = view.segment.entry.clone();
         if view.tombstones.count() != entry.dead {
             let part = write_tombstones(&*self.store, entry.rows, &view.tombstones.encode())?;
-            self.publish_part(&part)?;
+            fresh.publish([&part])?;
             (entry.deletes, entry.dead) = (Some(part), view.tombstones.count());
         }
         if view.overlay.last_lsn() != entry.overlay_lsn {
             let part = write_overlay(&*self.store, entry.rows, &view.overlay.encode())?;
-            self.publish_part(&part)?;
+            fresh.publish([&part])?;
             (entry.overlay, entry.overlay_lsn) = (Some(part), view.overlay.last_lsn());
         }
         Ok(entry)
@@ -126,10 +133,16 @@ impl Engine {
         manifest.log_floor = manifest.replay_from();
         // Nobody can have seen what failed here, so the next commit may try again.
         let digest = self.manifests.write(&manifest)?;
+        {
+            // From here on a manifest may name them.
+            let mut fresh = self.maintenance.fresh.lock();
+            manifest.parts().for_each(|part| _ = fresh.remove(&part.id));
+        }
         match self.manifests.publish(manifest.generation) {
             Ok(()) => {
                 let previous = std::mem::replace(&mut committed.newest, manifest);
                 (committed.previous, committed.digest) = (Some(previous), digest);
+                *self.maintenance.summary.lock() = Summary::of(committed);
                 Ok(())
             }
             Err(error) => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use vectra_wal::Lsn;
 
+use super::fresh::Fresh;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::build::{RowSource, TruthBuilder, write_codes, write_graph};
@@ -22,6 +23,8 @@ struct Folded {
 impl Engine {
     /// Rewrites the sealed segments at `positions` of a shard as one, without what is dead.
     pub(crate) fn merge(&self, number: usize, positions: &[usize]) -> Result<()> {
+        let mut fresh = Fresh::new(self);
+        let output_number = self.next_number();
         let state = self.cell.load();
         let inputs: Vec<&SealedView> = positions.iter().map(|i| &state.shards[number].sealed[*i]).collect();
         let rows: u32 = inputs.iter().map(|view| view.live()).sum();
@@ -38,41 +41,47 @@ impl Engine {
         let output = if builder.rows() == 0 {
             None
         } else {
-            let segment = self.write_segment(builder, lsns.expect("a merge has inputs"))?;
+            let segment =
+                self.write_segment(output_number, builder, lsns.expect("a merge has inputs"), &mut fresh)?;
             // What had a graph keeps one: a query never falls back to a scan because of a merge.
             let graph = inputs.iter().any(|view| view.segment.has_graph());
-            Some(Arc::new(if graph { self.with_graph(&segment)? } else { segment }))
+            Some(Arc::new(if graph { self.with_graph(&segment, &mut fresh)? } else { segment }))
         };
         self.commit(number, &|shard, _| replace_sealed(shard, &folded, output.as_ref()))
     }
 
     /// Builds the graph of the sealed segment at `position` of a shard.
     pub(crate) fn build_graph(&self, number: usize, position: usize) -> Result<()> {
+        let mut fresh = Fresh::new(self);
         let state = self.cell.load();
-        let with_graph = Arc::new(self.with_graph(&state.shards[number].sealed[position].segment)?);
+        let with_graph = self.with_graph(&state.shards[number].sealed[position].segment, &mut fresh)?;
         self.commit(number, &|shard, _| {
             let mut next = shard.clone();
             for view in next.sealed.iter_mut().filter(|view| view.segment.number == with_graph.number) {
-                view.segment = Arc::clone(&with_graph);
+                // Only the index is new: the other lane may have committed newer deletes and updates meanwhile.
+                let mut segment = SealedSegment::clone(&view.segment);
+                segment.index.clone_from(&with_graph.index);
+                segment.entry.index_part.clone_from(&with_graph.entry.index_part);
+                view.segment = Arc::new(segment);
             }
             next
         })
     }
 
     /// The same segment with a newly built graph (and codes, if those were damaged).
-    fn with_graph(&self, segment: &SealedSegment) -> Result<SealedSegment> {
+    fn with_graph(&self, segment: &SealedSegment, fresh: &mut Fresh<'_>) -> Result<SealedSegment> {
         let codes: Arc<SealedIndex> = match segment.index.as_ref().filter(|index| index.codes_are_sound()) {
             Some(index) => Arc::clone(index),
             None => {
                 let part = write_codes(&*self.store, &segment.truth, &self.settings)?;
-                self.publish_part(&part)?;
+                fresh.publish([&part])?;
                 Arc::new(self.open_index(&part)?)
             }
         };
         let threads = self.env.spawner.parallelism();
         let go_on = |_| !self.closed.load(std::sync::atomic::Ordering::Relaxed);
         let part = write_graph(&*self.store, &codes, &self.settings, threads, &go_on)?;
-        self.publish_part(&part)?;
+        fresh.publish([&part])?;
         let index = self.open_index(&part)?;
         index
             .graph()

@@ -25,7 +25,7 @@ impl Engine {
             .collect();
         let failed = |e| Error::caused(ErrorKind::Io, "garbage cannot be collected", e);
         for (id, _) in self.store.list().map_err(failed)?.parts {
-            if !keep.contains(&id) && !self.store.in_use(id) {
+            if !keep.contains(&id) && !self.maintenance.fresh.lock().contains(&id) && !self.store.in_use(id) {
                 self.store.remove(id).map_err(failed)?;
             }
         }
@@ -38,14 +38,8 @@ impl Engine {
     /// collects it.
     pub(crate) fn settle(&self) -> Result<()> {
         let mut committed = self.committed.lock();
-        let newest = &committed.newest;
-        let settled = committed.previous.as_ref().is_some_and(|previous| {
-            previous.shards == newest.shards
-                && previous.checkpoints == newest.checkpoints
-                && previous.log_floor == newest.log_floor
-        });
-        if !settled {
-            let same = newest.clone();
+        if !committed.is_settled() {
+            let same = committed.newest.clone();
             self.commit_manifest(&mut committed, same)?;
         }
         self.collect(&committed)

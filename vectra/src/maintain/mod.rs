@@ -2,12 +2,16 @@
 
 mod commit;
 mod compact;
+mod fresh;
 mod gc;
 mod goal;
 mod job;
 mod policy;
 mod step;
+mod upkeep;
 mod wait;
 
+pub(crate) use fresh::Fresh;
 pub use goal::Health;
 pub(crate) use goal::{Goal, Maintenance};
+pub(crate) use upkeep::Upkeep;

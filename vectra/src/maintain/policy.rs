@@ -3,6 +3,8 @@
 /// What a policy looks at, one per sealed segment, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentStats {
+    /// Grows with the time of its making.
+    pub(crate) number: u64,
     pub(crate) rows: u32,
     pub(crate) live: u32,
     /// Rows with newer metadata.
@@ -72,8 +74,8 @@ impl CompactionPolicy for SizeTiered {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Everything {
     pub(crate) rows_max: u32,
-    /// Whether a single segment is rewritten for the sake of a few dead rows.
-    pub(crate) drop_dead: bool,
+    /// Single segments with a smaller number are rewritten for the sake of a few dead rows.
+    pub(crate) drop_dead_below: u64,
 }
 
 impl CompactionPolicy for Everything {
@@ -84,8 +86,8 @@ impl CompactionPolicy for Everything {
         if group.len() >= 2 {
             return Choice::Merge(group);
         }
-        let stale = |s: &SegmentStats| s.live < s.rows || s.overlay > 0;
-        if let Some(i) = segments.iter().position(|s| self.drop_dead && stale(s)) {
+        let stale = |s: &SegmentStats| s.number < self.drop_dead_below && (s.live < s.rows || s.overlay > 0);
+        if let Some(i) = segments.iter().position(stale) {
             return Choice::Merge(vec![i]);
         }
         segments.iter().position(|s| !s.has_graph).map_or(Choice::Nothing, Choice::BuildGraph)
@@ -109,7 +111,7 @@ mod tests {
     const TIERED: SizeTiered = SizeTiered { fan_in: 4, rows_max: 1000, defer_graphs: false };
 
     fn segment(rows: u32, has_graph: bool) -> SegmentStats {
-        SegmentStats { rows, live: rows, overlay: 0, has_graph }
+        SegmentStats { number: 5, rows, live: rows, overlay: 0, has_graph }
     }
 
     #[test]
@@ -145,11 +147,11 @@ mod tests {
 
     #[test]
     fn everything_ends_with_one_clean_segment() {
-        let all = Everything { rows_max: 1000, drop_dead: true };
+        let all = Everything { rows_max: 1000, drop_dead_below: 6 };
         assert_eq!(all.choose(&[segment(10, true), segment(400, false)]), Choice::Merge(vec![0, 1]));
         let dead = SegmentStats { live: 99, ..segment(100, true) };
         assert_eq!(all.choose(&[dead]), Choice::Merge(vec![0]));
-        assert_eq!(Everything { drop_dead: false, ..all }.choose(&[dead]), Choice::Nothing);
+        assert_eq!(Everything { drop_dead_below: 5, ..all }.choose(&[dead]), Choice::Nothing);
         assert_eq!(all.choose(&[segment(100, false)]), Choice::BuildGraph(0));
         assert_eq!(all.choose(&[segment(100, true)]), Choice::Nothing);
     }

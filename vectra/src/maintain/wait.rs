@@ -1,24 +1,30 @@
-//! The callers who wait for the background worker, and the writers it slows down.
+//! The callers who wait for the background work, and the writers it slows down.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::goal::{Goal, Health};
+use super::goal::{Goal, Health, Lane, Request};
+use super::upkeep::Summary;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::snapshot::ShardState;
 
 /// The most rows without a graph before writers have to wait.
-pub(super) const BARE_ROWS_MAX: u64 = 131_072;
+const BARE_ROWS_MAX: u64 = 131_072;
 
 impl Engine {
     pub(crate) fn health(&self) -> Health {
-        let health = self.maintenance.progress.lock().health.clone();
+        let health = self.maintenance.progress.lock().health();
         match (health, self.damage()) {
             (Health::Good, Some(error)) => Health::Degraded { since_ms: self.env.clock.unix_ms(), error },
             (health, _) => health,
         }
+    }
+
+    /// The newest generation, without waiting for a commit that is under way.
+    pub(crate) fn summary(&self) -> Summary {
+        self.maintenance.summary.lock().clone()
     }
 
     /// The damage that keeps a segment from being tended, if any was met.
@@ -26,38 +32,38 @@ impl Engine {
         self.maintenance.set_aside.lock().values().next().cloned()
     }
 
-    /// Waits until the worker has brought everything to `goal`; helps where it has no threads of its own.
+    /// Waits until everything written so far is brought to `goal`; helps where the workers have no threads of their own.
     pub(crate) fn reach(self: &Arc<Self>, goal: Goal) -> Result<()> {
-        {
+        let request = {
             let mut progress = self.maintenance.progress.lock();
-            progress.goal = progress.goal.max(goal);
-            progress.upto = progress.upto.max(self.cell.load().visible_lsn);
-            match &progress.health {
-                Health::Stopped { error } => return Err(error.clone()),
+            for lane in Lane::ALL {
+                let state = progress.lane(lane);
                 // An old failure; whether it lasts is about to be seen.
-                Health::Degraded { .. } if !progress.busy => progress.health = Health::Good,
-                _ => {}
-            }
-        }
-        self.kick();
-        loop {
-            let mut progress = self.maintenance.progress.lock();
-            match &progress.health {
-                Health::Degraded { error, .. } | Health::Stopped { error } => return Err(error.clone()),
-                Health::Good if !progress.busy => break,
-                Health::Good => {}
-            }
-            drop(progress);
-            if !self.env.spawner.help() {
-                progress = self.maintenance.progress.lock();
-                if progress.busy {
-                    self.maintenance.changed.wait_for(&mut progress, Duration::from_millis(50));
+                if matches!(state.health, Health::Degraded { .. }) {
+                    state.health = Health::Good;
                 }
             }
-        }
-        if goal == Goal::Flushed {
-            // A flush leaves graphs for later; later begins now.
-            self.kick();
+            // The number first: whatever is pinned later sees all that is dead by now.
+            let mark = self.next_number();
+            Request { goal, upto: self.cell.load().visible_lsn, mark }
+        };
+        loop {
+            {
+                let mut progress = self.maintenance.progress.lock();
+                if progress.has_met(goal, request.mark) {
+                    break;
+                }
+                if let Some(error) = progress.trouble(goal) {
+                    return Err(error.clone());
+                }
+                let now = &progress.request;
+                // Also when a lane gave up meanwhile and dropped the request with all others.
+                if now.goal < goal || now.mark < request.mark || !progress.is_busy() {
+                    progress.ask(request);
+                    Lane::ALL.into_iter().for_each(|lane| self.wake(&mut progress, lane));
+                }
+            }
+            self.help_or_wait();
         }
         match self.damage() {
             Some(error) if goal > Goal::Flushed => Err(error),
@@ -65,30 +71,53 @@ impl Engine {
         }
     }
 
+    /// Does a background step, or waits a moment for one to end.
+    fn help_or_wait(&self) {
+        if !self.env.spawner.help() {
+            let mut progress = self.maintenance.progress.lock();
+            if progress.is_busy() {
+                self.maintenance.changed.wait_for(&mut progress, Duration::from_millis(50));
+            }
+        }
+    }
+
     /// Slows a writer down while too many rows wait for their graph; fails when nobody builds them any more.
     pub(crate) fn wait_for_room(self: &Arc<Self>) -> Result<()> {
-        while self.deferred.load(Ordering::Relaxed) == 0 && self.bare_rows() > BARE_ROWS_MAX {
-            if let Health::Stopped { error } | Health::Degraded { error, .. } = self.health() {
+        while self.bare_rows() > self.bare_rows_max(4) {
+            if let Some(error) = self.health().error() {
                 self.kick();
                 return Err(Error::caused(
                     ErrorKind::Unavailable,
                     "too many rows wait for their graph, and building fails",
-                    error,
+                    error.clone(),
                 ));
             }
             self.kick();
-            if !self.env.spawner.help() {
-                let mut progress = self.maintenance.progress.lock();
-                if progress.busy {
-                    self.maintenance.changed.wait_for(&mut progress, Duration::from_millis(50));
-                }
-            }
+            self.help_or_wait();
         }
         Ok(())
     }
 
+    /// Whether graphs are put off: somebody asked for it, and there is something to gain from waiting on.
+    pub(super) fn is_deferred(&self) -> bool {
+        self.deferred.load(Ordering::Relaxed) > 0 && !self.is_crowded()
+    }
+
+    /// Whether so many rows lack a graph that unsealed ones have to be sealed for it.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.bare_rows() > self.bare_rows_max(2)
+    }
+
+    /// How many rows may lack a graph. While optimization is put off it is `segments` of the largest segments: a graph
+    /// is built once for each of those in any case, so that waiting for more gains nothing.
+    fn bare_rows_max(&self, segments: u64) -> u64 {
+        let deferred = self.deferred.load(Ordering::Relaxed) > 0;
+        let put_off = if deferred { segments * u64::from(self.settings.segment_rows_max) } else { 0 };
+        put_off.max(BARE_ROWS_MAX)
+    }
+
     /// Rows that no graph covers.
-    pub(crate) fn bare_rows(&self) -> u64 {
+    fn bare_rows(&self) -> u64 {
         let state = self.cell.load();
         let bare = |shard: &ShardState| {
             let unsealed: u64 = shard.unsealed().map(|s| u64::from(s.len())).sum();
@@ -98,8 +127,8 @@ impl Engine {
         state.shards.iter().map(|shard| bare(shard)).sum()
     }
 
-    /// Waits for a running step to end; none starts once the engine is closed.
+    /// Waits for running steps to end; none starts once the engine is closed.
     pub(crate) fn wait_for_step(&self) {
-        drop(self.maintenance.stepping.lock());
+        self.maintenance.stepping.iter().for_each(|stepping| drop(stepping.lock()));
     }
 }

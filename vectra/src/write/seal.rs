@@ -7,6 +7,7 @@ use vectra_wal::Lsn;
 use super::shard::ShardWriter;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::maintain::Fresh;
 use crate::segment::build::{RowSource, TruthBuilder};
 use crate::segment::mutable::{self, MutableSegment};
 use crate::segment::sealed::{SealedSegment, SealedView};
@@ -40,6 +41,8 @@ impl Engine {
     /// Seals the oldest frozen segment of a shard; false if there is none.
     pub(crate) fn seal_oldest(&self, number: usize) -> Result<bool> {
         let Some(frozen) = self.cell.load().shards[number].frozen.first().cloned() else { return Ok(false) };
+        let mut fresh = Fresh::new(self);
+        let output_number = self.next_number();
         // Its rows are dated (freezing takes the write lock) but may still wait for their sync.
         self.sync_log()?;
         let pin = self.cell.load().visible_lsn;
@@ -59,8 +62,11 @@ impl Engine {
             })
             .collect();
         let lsns = frozen.lsn_range().unwrap_or((0, 0));
-        let output =
-            if builder.rows() > 0 { Some(Arc::new(self.write_segment(builder, lsns)?)) } else { None };
+        let output = if builder.rows() > 0 {
+            Some(Arc::new(self.write_segment(output_number, builder, lsns, &mut fresh)?))
+        } else {
+            None
+        };
         self.commit(number, &|shard, visible| {
             replace_frozen(shard, &frozen, output.as_ref(), &map, visible)
         })?;

@@ -7,6 +7,7 @@ mod crash;
 mod faults;
 mod flips;
 mod kill;
+mod lanes;
 mod maintain;
 mod meddle;
 mod model;

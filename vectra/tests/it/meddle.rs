@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use vectra::{Index, Metric, Snapshot};
+use vectra_core::env::SimSpawner;
 use vectra_core::testing::oracle::Dice;
 
 use crate::world::{Ledger, MODELS, Meddler, Model, Op, Run, World, ask, check, expect, sweep_factor, tiny};
@@ -42,6 +43,19 @@ impl Writer {
     }
 }
 
+/// Does a step of the other lane while this one is in the middle of its own: it may have to wait for a commit that is
+/// under way, so it is waited for only a moment.
+fn step_beside(spawner: &Arc<SimSpawner>) {
+    let spawner = Arc::clone(spawner);
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        spawner.step();
+        // Nobody listens any more if it took long.
+        let _late = done.send(());
+    });
+    let _goes_on_beside = is_done.recv_timeout(std::time::Duration::from_millis(5));
+}
+
 /// Random writes, every third of them in the middle of something; everything is compared after each round, and after
 /// a power cut at the end.
 fn run(seed: u64, shards: u16) -> u64 {
@@ -53,12 +67,20 @@ fn run(seed: u64, shards: u16) -> u64 {
     let writer = Writer { dice: Dice::new(seed), model: Model::new(), version: 0, meddled: 0 };
     let writer = Arc::new(Mutex::new(writer));
     let (weak, shared) = (Arc::downgrade(&index), Arc::clone(&writer));
+    let spawner = Arc::clone(&world.spawner);
     meddler.set(move || {
         let Some(index) = weak.upgrade() else { return };
-        let mut writer = shared.lock();
-        if writer.dice.below(3) == 0 {
-            writer.meddled += 1;
-            writer.write(&index);
+        let choice = {
+            let mut writer = shared.lock();
+            let choice = writer.dice.below(6);
+            if choice < 2 {
+                writer.meddled += 1;
+                writer.write(&index);
+            }
+            choice
+        };
+        if choice == 2 {
+            step_beside(&spawner);
         }
     });
     let mut kept: Vec<(Snapshot, Model)> = Vec::new();

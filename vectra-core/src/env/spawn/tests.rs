@@ -58,6 +58,45 @@ fn threads_run_at_the_same_time() {
 }
 
 #[test]
+fn long_work_does_not_keep_other_work_waiting() {
+    let spawner = ThreadSpawner::new(1);
+    let (go, may_go) = mpsc::channel();
+    let (done, both) = mpsc::channel();
+    let done2 = done.clone();
+    spawner.spawn_low(
+        "long",
+        Box::new(move || {
+            may_go.recv_timeout(LONG).expect("the short one runs meanwhile");
+            done.send("long").expect("the test waits");
+        }),
+    );
+    spawner.spawn(
+        "short",
+        Box::new(move || {
+            done2.send("short").expect("the test waits");
+            go.send(()).expect("the long one waits");
+        }),
+    );
+    assert_eq!(both.recv_timeout(LONG), Ok("short"));
+    assert_eq!(both.recv_timeout(LONG), Ok("long"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn long_work_runs_at_low_priority() {
+    let spawner = ThreadSpawner::new(1);
+    let (tx, rx) = mpsc::channel();
+    // Raised by nothing: what the thread has is what it was given.
+    let own = move |tx: &mpsc::Sender<i32>| tx.send(rustix::process::nice(0).expect("own priority"));
+    let other = tx.clone();
+    spawner.spawn_low("low", Box::new(move || own(&tx).expect("the test waits")));
+    let low = rx.recv_timeout(LONG).expect("it runs");
+    spawner.spawn("usual", Box::new(move || own(&other).expect("the test waits")));
+    let usual = rx.recv_timeout(LONG).expect("it runs");
+    assert!(low > usual || usual == 19, "{low} and {usual}");
+}
+
+#[test]
 fn dropping_drops_what_has_not_begun_and_waits_for_what_has() {
     let spawner = ThreadSpawner::new(1);
     let finished = Arc::new(AtomicUsize::new(0));

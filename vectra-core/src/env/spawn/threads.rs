@@ -17,7 +17,8 @@ use parking_lot::{Condvar, Mutex};
 use super::{Job, Spawner};
 use crate::env::{Clock, OsClock};
 
-/// Runs jobs on up to a given number of threads, started as jobs come.
+/// Runs jobs on up to a given number of threads, started as jobs come; long work on one more, whose priority is low on
+/// Linux (elsewhere a thread cannot be told apart from its process).
 ///
 /// A panic in a job ends that job alone. Dropping the spawner drops the jobs that have not begun and waits for those
 /// that have, except when a job itself drops it. With no threads at all, jobs run inside [`Spawner::help`], which
@@ -25,10 +26,13 @@ use crate::env::{Clock, OsClock};
 pub struct ThreadSpawner {
     threads: usize,
     shared: Arc<Shared>,
+    /// A thread of its own, of low priority, for [`Spawner::spawn_low`].
+    low: Arc<Shared>,
 }
 
 struct Shared {
     clock: OsClock,
+    low: bool,
     queue: Mutex<Queue>,
     wake: Condvar,
 }
@@ -65,7 +69,14 @@ impl Queue {
 }
 
 impl Shared {
+    fn new(low: bool) -> Arc<Self> {
+        Arc::new(Self { clock: OsClock::new(), low, queue: Mutex::default(), wake: Condvar::new() })
+    }
+
     fn work(&self) {
+        if self.low {
+            lower_priority();
+        }
         let mut queue = self.queue.lock();
         while !queue.closed {
             match queue.next(self.clock.now()) {
@@ -89,6 +100,16 @@ impl Shared {
     }
 }
 
+/// Makes way for other threads. Those that this one starts inherit it; a system that refuses changes nothing.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    let _as_it_was = rustix::process::nice(NICE);
+}
+
+/// How far a thread of low priority steps back, on the scale of `nice`.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
 /// Runs a job; the panic hook has reported its panic, if any, and the worker lives on.
 fn run(job: Job) {
     let _ = catch_unwind(AssertUnwindSafe(job));
@@ -97,23 +118,22 @@ fn run(job: Job) {
 impl ThreadSpawner {
     /// A spawner with up to `threads` threads; none starts before the first job.
     pub fn new(threads: usize) -> Self {
-        let queue = Mutex::new(Queue::default());
-        Self { threads, shared: Arc::new(Shared { clock: OsClock::new(), queue, wake: Condvar::new() }) }
+        Self { threads, shared: Shared::new(false), low: Shared::new(true) }
     }
 
     /// Starts another worker if there may be more and too few are idle, then wakes one.
-    fn wake(&self, queue: &mut Queue) {
+    fn wake(shared: &Arc<Shared>, queue: &mut Queue, threads: usize) {
         // One that was woken for an earlier job counts as idle until it runs; and one has to watch the delayed jobs.
         let wanted = queue.ready.len() + usize::from(!queue.delayed.is_empty());
-        if queue.idle < wanted && queue.workers.len() < self.threads {
-            let shared = Arc::clone(&self.shared);
-            let name = format!("background-{}", queue.workers.len());
+        if queue.idle < wanted && queue.workers.len() < threads {
+            let name = format!("{}-{}", if shared.low { "low" } else { "background" }, queue.workers.len());
+            let worker = Arc::clone(shared);
             // A thread that cannot be started is not needed as long as there is another, and `help` runs jobs if not.
-            if let Ok(worker) = thread::Builder::new().name(name).spawn(move || shared.work()) {
+            if let Ok(worker) = thread::Builder::new().name(name).spawn(move || worker.work()) {
                 queue.workers.push(worker);
             }
         }
-        self.shared.wake.notify_one();
+        shared.wake.notify_one();
     }
 }
 
@@ -121,7 +141,13 @@ impl Spawner for ThreadSpawner {
     fn spawn(&self, _name: &'static str, job: Job) {
         let mut queue = self.shared.queue.lock();
         queue.ready.push_back(job);
-        self.wake(&mut queue);
+        Self::wake(&self.shared, &mut queue, self.threads);
+    }
+
+    fn spawn_low(&self, _name: &'static str, job: Job) {
+        let mut queue = self.low.queue.lock();
+        queue.ready.push_back(job);
+        Self::wake(&self.low, &mut queue, self.threads.min(1));
     }
 
     fn spawn_after(&self, delay: Duration, _name: &'static str, job: Job) {
@@ -130,23 +156,28 @@ impl Spawner for ThreadSpawner {
         queue.arrivals += 1;
         let arrival = queue.arrivals;
         queue.delayed.insert((due, arrival), job);
-        self.wake(&mut queue);
+        Self::wake(&self.shared, &mut queue, self.threads);
     }
 
     fn help(&self) -> bool {
         let mut queue = self.shared.queue.lock();
-        if !queue.workers.is_empty() {
+        let mut low = self.low.queue.lock();
+        if !queue.workers.is_empty() || !low.workers.is_empty() {
             return false;
         }
         let (job, delay) = match queue.next(self.shared.clock.now()) {
             Next::Run(job) => (job, Duration::ZERO),
-            Next::Wait(_) => match queue.delayed.pop_first() {
-                Some(((due, _), job)) => (job, due.saturating_sub(self.shared.clock.now())),
-                None => return false,
+            Next::Wait(_) => match (low.ready.pop_front(), queue.delayed.first_entry()) {
+                (Some(job), _) => (job, Duration::ZERO),
+                (None, Some(entry)) => {
+                    let due = entry.key().0;
+                    (entry.remove(), due.saturating_sub(self.shared.clock.now()))
+                }
+                (None, None) => return false,
             },
         };
         // The job may spawn others.
-        drop(queue);
+        drop((queue, low));
         if !delay.is_zero() && !cfg!(target_family = "wasm") {
             thread::sleep(delay);
         }
@@ -172,14 +203,17 @@ impl fmt::Debug for ThreadSpawner {
 
 impl Drop for ThreadSpawner {
     fn drop(&mut self) {
-        let mut queue = self.shared.queue.lock();
-        queue.closed = true;
-        let rest = (std::mem::take(&mut queue.ready), std::mem::take(&mut queue.delayed));
-        let workers = std::mem::take(&mut queue.workers);
-        drop(queue);
-        self.shared.wake.notify_all();
-        // Outside the lock: what a job holds may spawn or drop anything.
-        drop(rest);
+        let mut workers = Vec::new();
+        for shared in [&self.shared, &self.low] {
+            let mut queue = shared.queue.lock();
+            queue.closed = true;
+            let rest = (std::mem::take(&mut queue.ready), std::mem::take(&mut queue.delayed));
+            workers.append(&mut queue.workers);
+            drop(queue);
+            shared.wake.notify_all();
+            // Outside the lock: what a job holds may spawn or drop anything.
+            drop(rest);
+        }
         let here = thread::current().id();
         if workers.iter().all(|w| w.thread().id() != here) {
             for worker in workers {

@@ -1,0 +1,54 @@
+//! What the background work goes by, and what it last left on disk.
+
+use std::time::Duration;
+
+use vectra_core::codec::Digest;
+use vectra_wal::Lsn;
+
+use crate::engine::Committed;
+
+/// How an open index looks after itself; chosen in the builder, kept nowhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upkeep {
+    /// How long nothing may have been written before the index settles.
+    pub(crate) settle_after: Duration,
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self { settle_after: Duration::from_secs(1) }
+    }
+}
+
+/// The newest generation in a few words.
+#[derive(Debug, Clone)]
+pub(crate) struct Summary {
+    pub(crate) generation: u64,
+    pub(crate) digest: Digest,
+    /// Per shard: every operation up to this LSN is in parts.
+    pub(crate) covered: Vec<Lsn>,
+    /// Whether nothing on disk is kept only for the generation before.
+    pub(crate) settled: bool,
+}
+
+impl Summary {
+    pub(crate) fn of(committed: &Committed) -> Self {
+        Self {
+            generation: committed.newest.generation,
+            digest: committed.digest,
+            covered: committed.newest.shards.iter().map(|shard| shard.covered_lsn).collect(),
+            settled: committed.previous.is_none() || committed.is_settled(),
+        }
+    }
+}
+
+impl Committed {
+    /// Whether the generation before the newest says the same, so that neither keeps anything of its own.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.previous.as_ref().is_some_and(|previous| {
+            previous.shards == self.newest.shards
+                && previous.checkpoints == self.newest.checkpoints
+                && previous.log_floor == self.newest.log_floor
+        })
+    }
+}
