@@ -224,6 +224,18 @@ impl PartHandle {
         verify(&*self.file, &self.path, &self.toc, &self.reference)
     }
 
+    /// All bytes of the file: mapped, or read into memory.
+    #[cfg(feature = "remote")]
+    pub(crate) fn file(&self) -> Result<Blob, ReadError> {
+        if self.mode == Mode::Map {
+            return self.whole();
+        }
+        let length = usize::try_from(self.reference.length).map_err(|_| self.shrunk(0))?;
+        let mut buf = AlignedBuf::zeroed(length);
+        self.file.read_exact_at(&mut buf, 0).map_err(|e| self.io(e))?;
+        Ok(Blob::from_buf(buf))
+    }
+
     fn blob(&self, entry: &Entry) -> Result<Blob, ReadError> {
         if entry.codec != crate::container::CODEC_PLAIN {
             return Err(self.unsupported(entry, format!("codec {}", entry.codec)));

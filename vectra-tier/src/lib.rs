@@ -14,9 +14,17 @@ mod section;
 // Many files: where parts are kept.
 mod store;
 
+// Parts out of the house.
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use crate::container::Header;
 pub use crate::damage::{Damage, DamageReport};
 pub use crate::handle::{Mode, OpenError, PartHandle, ReadError};
 pub use crate::part::{PartRef, Role, SectionKind};
+#[cfg(feature = "remote")]
+pub use crate::remote::{Patience, RemoteError, RemoteStore};
 pub use crate::section::Section;
 pub use crate::store::{Listing, LocalStore, MemStore, PartStore, StoreError};

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use vectra_core::codec::crc32c;
 use vectra_core::io::Blob;
+use vectra_core::memory::AlignedBuf;
 
 use crate::container::{Entry, PAGE};
 use crate::damage::{Damage, crc_text};
@@ -102,6 +103,21 @@ impl Section {
         Ok(bytes)
     }
 
+    /// A copy in memory of our own, aligned to huge pages where it fills one, with every page of the *copy* verified:
+    /// whatever becomes of the file afterwards, these are the bytes that were checked. Made anew at each call.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`], naming the first page that does not match its checksum.
+    pub fn owned_verified(&self) -> Result<Blob, ReadError> {
+        let mut copy = AlignedBuf::zeroed(self.len());
+        for (page, (to, from)) in copy.chunks_mut(PAGE).zip(self.0.blob.chunks(PAGE)).enumerate() {
+            to.copy_from_slice(from);
+            // While it is still in the cache.
+            self.0.check_page(page, to)?;
+        }
+        Ok(Blob::from_buf(copy))
+    }
+
     /// How many pages the section has.
     pub fn pages(&self) -> usize {
         self.0.page_crcs.len()
@@ -121,14 +137,19 @@ impl Inner {
             return Ok(());
         }
         let start = page * PAGE;
-        let bytes = &self.blob[start..self.blob.len().min(start + PAGE)];
+        self.check_page(page, &self.blob[start..self.blob.len().min(start + PAGE)])?;
+        word.fetch_or(bit, Ordering::Release);
+        Ok(())
+    }
+
+    /// Compares `bytes`, which are to be those of `page`, with its checksum.
+    fn check_page(&self, page: usize, bytes: &[u8]) -> Result<(), ReadError> {
         let (expected, found) = (self.page_crcs[page], crc32c(bytes));
         self.checks.fetch_add(1, Ordering::Relaxed);
         if found == expected {
-            word.fetch_or(bit, Ordering::Release);
             return Ok(());
         }
-        let place = (self.entry.offset + start as u64, bytes.len() as u64);
+        let place = (self.entry.offset + (page * PAGE) as u64, bytes.len() as u64);
         let damage = Damage::new(&self.file, place, "page", crc_text(expected), crc_text(found));
         Err(ReadError::Corrupt(damage.within(self.entry.kind, self.entry.field)))
     }

@@ -6,11 +6,17 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use vectra_core::env::Rng;
+#[cfg(feature = "remote")]
+use vectra_core::io::File;
 use vectra_core::io::{Access, Fs};
 
 use crate::container::{Header, WriteError, Writer};
+#[cfg(feature = "remote")]
+use crate::damage::DamageReport;
 use crate::handle::{Mode, OpenError, PartHandle};
 use crate::part::{PartRef, Role};
+#[cfg(feature = "remote")]
+use crate::remote::Received;
 use crate::store::open_parts::OpenParts;
 use crate::store::{Listing, PartStore, StoreError};
 
@@ -31,11 +37,17 @@ pub struct LocalStore {
 impl LocalStore {
     /// A store in the directory `root`; touches nothing. Ids come from `rng`, sections into memory by `mode`.
     pub fn new(fs: Arc<dyn Fs>, root: &Path, rng: Arc<dyn Rng>, mode: Mode) -> Self {
-        let (seg, tmp) = (root.join("seg"), root.join("tmp"));
+        Self::in_folder(fs, root, "seg", rng, mode)
+    }
+
+    /// As [`LocalStore::new`], with published parts in `folder` instead of `seg`: for parts that are at home elsewhere
+    /// and only cached here.
+    pub fn in_folder(fs: Arc<dyn Fs>, root: &Path, folder: &str, rng: Arc<dyn Rng>, mode: Mode) -> Self {
+        let (seg, tmp) = (root.join(folder), root.join("tmp"));
         Self { fs, root: root.to_owned(), seg, tmp, rng, mode, open: OpenParts::default() }
     }
 
-    /// Creates the directories `seg` and `tmp` where they are missing and makes them durable. `root` must exist.
+    /// Creates its directories where they are missing and makes them durable. `root` must exist.
     /// For writers, before anything else.
     pub fn prepare(&self) -> Result<(), StoreError> {
         for dir in [&self.seg, &self.tmp] {
@@ -51,6 +63,44 @@ impl LocalStore {
     /// Where a published part is.
     pub fn path(&self, id: Uuid) -> PathBuf {
         self.seg.join(file_name(id))
+    }
+
+    /// Copies `from` into `tmp`, from where [`PartStore::publish`] takes it: every byte is compared with the reference,
+    /// as it is on the disk. Nothing is left behind on an error.
+    #[cfg(feature = "remote")]
+    pub(crate) fn receive(&self, part: &PartRef, from: &dyn File) -> Result<(), Received> {
+        let path = self.tmp_path(part.id);
+        let received = self.copy_in(part, from, &path);
+        if received.is_err() {
+            // What stays goes when the next writer starts.
+            let _best_effort = self.fs.remove(&path);
+        }
+        received
+    }
+
+    #[cfg(feature = "remote")]
+    fn copy_in(&self, part: &PartRef, from: &dyn File, path: &Path) -> Result<(), Received> {
+        let failed = |action| move |e: io::Error| Received::Local(action, e.into());
+        match self.fs.remove(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("replace")(e)),
+            _ => {}
+        }
+        let file = self.fs.create_new(path).map_err(failed("create"))?;
+        let mut buf = vec![0; crate::container::PAGE];
+        let mut at = 0;
+        while at < part.length {
+            let length = (part.length - at).min(buf.len() as u64) as usize;
+            from.read_exact_at(&mut buf[..length], at).map_err(failed("receive"))?;
+            file.write_all_at(&buf[..length], at).map_err(failed("write"))?;
+            at += length as u64;
+        }
+        file.set_readonly().and_then(|()| file.sync_all()).map_err(failed("sync"))?;
+        let different = |damage| Received::Different(DamageReport { damages: vec![damage] });
+        let handle = PartHandle::open(&*self.fs, path, part, Mode::Read).map_err(|e| match e {
+            OpenError::Corrupt(damage) => different(damage),
+            other => Received::Local("open", other.into()),
+        })?;
+        handle.verify().map_err(Received::Different)
     }
 
     fn tmp_path(&self, id: Uuid) -> PathBuf {
@@ -138,12 +188,12 @@ fn fault(action: &'static str, path: &Path, source: io::Error) -> StoreError {
     StoreError::Io { action, path: path.to_owned(), source }
 }
 
-fn file_name(id: Uuid) -> String {
+pub(crate) fn file_name(id: Uuid) -> String {
     format!("{id}{EXTENSION}")
 }
 
 /// The id in the name of a part, if it is spelled the way [`file_name`] does.
-fn part_id(name: &str) -> Option<Uuid> {
+pub(crate) fn part_id(name: &str) -> Option<Uuid> {
     let id = Uuid::parse_str(name.strip_suffix(EXTENSION)?).ok()?;
     (file_name(id) == name).then_some(id)
 }

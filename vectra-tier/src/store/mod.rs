@@ -7,6 +7,9 @@ mod open_parts;
 pub use local::LocalStore;
 pub use memory::MemStore;
 
+#[cfg(feature = "remote")]
+pub(crate) use local::{file_name, part_id};
+
 use std::fmt::Debug;
 use std::io;
 use std::path::PathBuf;
