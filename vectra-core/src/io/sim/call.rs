@@ -104,7 +104,12 @@ impl Call {
     }
 }
 
-/// A hash over calls with their order.
+/// A hash over calls with their order. Call sites are left out: they move with every line of the source.
 pub(super) fn hash(trace: &[Call]) -> u64 {
-    trace.iter().fold(0, |hash, call| xxh3_64_with_seed(format!("{call:?}").as_bytes(), hash))
+    trace.iter().fold(0, |hash, call| {
+        let numbers = [call.n, call.kind as u64, call.offset, call.len, call.digest];
+        let hash = numbers.iter().fold(hash, |hash, n| xxh3_64_with_seed(&n.to_le_bytes(), hash));
+        let paths = std::iter::once(&call.path).chain(&call.to);
+        paths.fold(hash, |hash, path| xxh3_64_with_seed(path.as_os_str().as_encoded_bytes(), hash))
+    })
 }

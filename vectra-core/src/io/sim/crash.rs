@@ -1,6 +1,7 @@
 //! What a crash leaves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::CrashModel;
 use super::disk::{Disk, ROOT};
@@ -19,28 +20,78 @@ impl Disk {
         let crash = Crash { rng: SeededRng::new(self.seed.rotate_left(17) ^ seed), disk: self };
         let names = match self.model {
             CrashModel::WeakPosix => crash.names_by_chance(),
-            CrashModel::Ext4Ordered => crash.names_up_to(crash.journal_end()),
+            CrashModel::Ext4Ordered | CrashModel::Windows => self.names_up_to(crash.journal_end()),
         };
-        let mut after = Disk::new(seed, self.model);
+        self.survived(seed, &names.names, &|id, file| {
+            crash.file(file, names.flushed.get(&id).copied().unwrap_or(0))
+        })
+    }
+
+    /// A disk with these names for each directory, and with what `file` makes of each file that has changes in flight.
+    pub(super) fn survived(
+        &self,
+        seed: u64,
+        names: &BTreeMap<InodeId, Names>,
+        file: &dyn Fn(InodeId, &FileInode) -> FileInode,
+    ) -> Self {
+        let mut after = Self::new(seed, self.model);
         after.quota = self.quota;
         after.ignored.clone_from(&self.ignored);
-        crash.copy(&names, &mut after);
+        // A file with two names is copied once.
+        let mut copies = BTreeMap::from([(ROOT, ROOT)]);
+        let mut todo = vec![ROOT];
+        while let Some(dir) = todo.pop() {
+            let mut found = Names::new();
+            for (name, &id) in &names[&dir] {
+                let copy = *copies.entry(id).or_insert_with(|| {
+                    after.inodes.push(match &*self.inodes[id] {
+                        Inode::File(settled) if settled.is_settled() => Arc::clone(&self.inodes[id]),
+                        Inode::File(unsettled) => Arc::new(Inode::File(file(id, unsettled))),
+                        Inode::Dir(_) => {
+                            todo.push(id);
+                            Arc::new(Inode::Dir(DirInode::default()))
+                        }
+                    });
+                    after.inodes.len() - 1
+                });
+                found.insert(name.clone(), copy);
+            }
+            let dir_after = DirInode { durable: found.clone(), names: found, pending: Vec::new() };
+            after.inodes[copies[&dir]] = Arc::new(Inode::Dir(dir_after));
+        }
         after
     }
 
-    fn dirs(&self) -> impl Iterator<Item = (InodeId, &DirInode)> {
-        self.inodes.iter().enumerate().filter_map(|(id, inode)| match inode {
+    pub(super) fn dirs(&self) -> impl Iterator<Item = (InodeId, &DirInode)> {
+        self.inodes.iter().enumerate().filter_map(|(id, inode)| match &**inode {
             Inode::Dir(dir) => Some((id, dir)),
             Inode::File(_) => None,
         })
+    }
+
+    /// The names of each directory if the journal reached as far as operation `end`.
+    pub(super) fn names_up_to(&self, end: u64) -> Survived {
+        let mut survived = Survived::default();
+        for (id, dir) in self.dirs() {
+            let mut names = dir.durable.clone();
+            for NameOp { seq, change } in dir.pending.iter().take_while(|op| op.seq <= end) {
+                apply_name(&mut names, change);
+                if let Some(file) = change.replaced_by() {
+                    let flushed = survived.flushed.entry(file).or_default();
+                    *flushed = (*flushed).max(*seq);
+                }
+            }
+            survived.names.insert(id, names);
+        }
+        survived
     }
 }
 
 /// The names of each directory after the crash, and before which operation each file was flushed by a rename.
 #[derive(Default)]
-struct Survived {
-    names: BTreeMap<InodeId, Names>,
-    flushed: BTreeMap<InodeId, u64>,
+pub(super) struct Survived {
+    pub(super) names: BTreeMap<InodeId, Names>,
+    pub(super) flushed: BTreeMap<InodeId, u64>,
 }
 
 struct Crash<'d> {
@@ -83,55 +134,46 @@ impl Crash<'_> {
         if n == 0 { 0 } else { moments[n - 1] }
     }
 
-    fn names_up_to(&self, end: u64) -> Survived {
-        let mut survived = Survived::default();
-        for (id, dir) in self.disk.dirs() {
-            let mut names = dir.durable.clone();
-            for NameOp { seq, change } in dir.pending.iter().take_while(|op| op.seq <= end) {
-                apply_name(&mut names, change);
-                if let Some(file) = change.replaced_by() {
-                    let flushed = survived.flushed.entry(file).or_default();
-                    *flushed = (*flushed).max(*seq);
-                }
-            }
-            survived.names.insert(id, names);
-        }
-        survived
-    }
-
-    /// Copies what can be reached from the root to the disk `after`, durable as it is.
-    fn copy(&self, survived: &Survived, after: &mut Disk) {
-        // A file with two names is copied once.
-        let mut copies = BTreeMap::from([(ROOT, ROOT)]);
-        let mut todo = vec![ROOT];
-        while let Some(dir) = todo.pop() {
-            let mut names = Names::new();
-            for (name, &id) in &survived.names[&dir] {
-                let copy = *copies.entry(id).or_insert_with(|| match &self.disk.inodes[id] {
-                    Inode::File(file) => {
-                        let flushed = survived.flushed.get(&id).copied().unwrap_or(0);
-                        after.add(Inode::File(self.file(file, flushed)))
-                    }
-                    Inode::Dir(_) => {
-                        todo.push(id);
-                        after.add(Inode::Dir(DirInode::default()))
-                    }
-                });
-                names.insert(name.clone(), copy);
-            }
-            after.inodes[copies[&dir]] =
-                Inode::Dir(DirInode { durable: names.clone(), names, pending: Vec::new() });
-        }
-    }
-
     fn file(&self, file: &FileInode, flushed: u64) -> FileInode {
         let content = match self.disk.model {
             _ if file.pending.is_empty() => file.durable.clone(),
             CrashModel::WeakPosix => self.weak_content(file),
             CrashModel::Ext4Ordered => self.ordered_content(file, flushed),
+            CrashModel::Windows => self.sector_content(file),
         };
         let readonly = if self.percent(50) { file.readonly } else { file.readonly_durable };
         FileInode::of(content, readonly)
+    }
+
+    /// Whole sectors at random, zeros where they are missing, and a length that the file had.
+    fn sector_content(&self, file: &FileInode) -> Vec<u8> {
+        let keep = self.keep_chance();
+        let mut content = file.durable.clone();
+        let mut lens = vec![content.len() as u64];
+        for op in &file.pending {
+            let len = lens[lens.len() - 1];
+            lens.push(match &op.change {
+                DataChange::Write { offset, bytes } => {
+                    for (at, piece) in sectors(*offset, bytes) {
+                        if self.percent(keep) {
+                            paste(&mut content, at, piece);
+                        }
+                    }
+                    len.max(offset + bytes.len() as u64)
+                }
+                DataChange::SetLen(n) => *n,
+            });
+        }
+        let n = self.rng.below(lens.len() as u64) as usize;
+        // What was cut off does not come back with a later length.
+        let cut = lens[..=n].iter().copied().min().unwrap_or(0) as usize;
+        if let Some(rest) = content.get_mut(cut..)
+            && file.pending[..n].iter().any(|op| matches!(op.change, DataChange::SetLen(_)))
+        {
+            rest.fill(0);
+        }
+        content.resize(lens[n] as usize, 0);
+        content
     }
 
     fn weak_content(&self, file: &FileInode) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use super::call::CallKind;
 
@@ -34,16 +35,31 @@ pub enum Fault {
     },
     /// Writes: success is reported, and nothing happens.
     Lost,
+    /// Writes: success is reported, but the bytes go some sectors further in the same file, or some less far.
+    Misdirected,
+    /// Reads and maps: what stood there before the latest write to the file; zeros if the disk remembers none.
+    Stale,
+    /// Any call: it works, but virtual time passes meanwhile (see [`SimFs::set_clock`](super::SimFs::set_clock)).
+    Slow {
+        /// How much.
+        by: Duration,
+    },
+    /// Any call: it works, but somebody sets the time of day meanwhile; monotonic time goes on.
+    ClockJump {
+        /// To so many milliseconds since 1970.
+        unix_ms: u64,
+    },
 }
 
 impl Fault {
     pub(super) fn applies_to(self, kind: CallKind) -> bool {
         match self {
-            Self::Eio | Self::Interrupted => true,
+            Self::Eio | Self::Interrupted | Self::Slow { .. } | Self::ClockJump { .. } => true,
             Self::Enospc => kind.takes_space(),
             Self::Short => matches!(kind, CallKind::Write | CallKind::Read),
             Self::SyncFailed { .. } => kind.is_sync(),
-            Self::Lost => kind == CallKind::Write,
+            Self::Lost | Self::Misdirected => kind == CallKind::Write,
+            Self::Stale => matches!(kind, CallKind::Read | CallKind::Map),
         }
     }
 
@@ -54,7 +70,9 @@ impl Fault {
             Self::Enospc => ErrorKind::StorageFull.into(),
             Self::Short => ErrorKind::WriteZero.into(),
             Self::Interrupted => ErrorKind::Interrupted.into(),
-            Self::Lost => return None,
+            Self::Lost | Self::Misdirected | Self::Stale | Self::Slow { .. } | Self::ClockJump { .. } => {
+                return None;
+            }
         })
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct SimFile {
 
 impl SimFile {
     pub(super) fn new(disk: &Arc<Mutex<Disk>>, inode: InodeId, path: &Path, access: Access) -> Self {
+        *disk.lock().open.entry(inode).or_default() += 1;
         Self { disk: Arc::clone(disk), inode, path: path.to_owned(), access }
     }
 
@@ -44,11 +45,25 @@ impl SimFile {
     }
 }
 
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let mut disk = self.disk.lock();
+        if let Some(handles) = disk.open.get_mut(&self.inode) {
+            *handles -= 1;
+            if *handles == 0 {
+                disk.open.remove(&self.inode);
+            }
+        }
+    }
+}
+
 impl File for SimFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut disk = self.disk.lock();
-        let len = disk.read_call(CallKind::Read, buf.len())?;
-        Ok(copy_at(&disk.file(self.inode)?.content, &mut buf[..len], offset))
+        let (len, stale) = disk.read_call(CallKind::Read, buf.len())?;
+        let file = disk.file(self.inode)?;
+        let buf = &mut buf[..len];
+        Ok(if stale { copy_at(&file.stale(), buf, offset) } else { copy_at(&file.content, buf, offset) })
     }
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
@@ -92,7 +107,8 @@ impl File for SimFile {
 
     fn map(&self) -> io::Result<Blob> {
         let mut disk = self.disk.lock();
-        disk.read_call(CallKind::Map, 0)?;
-        Ok(Blob::copy_of(&disk.file(self.inode)?.content))
+        let (_, stale) = disk.read_call(CallKind::Map, 0)?;
+        let file = disk.file(self.inode)?;
+        Ok(if stale { Blob::copy_of(&file.stale()) } else { Blob::copy_of(&file.content) })
     }
 }

@@ -67,6 +67,7 @@ impl Disk {
 
     fn rename(&mut self, from: &[String], to: &[String]) -> io::Result<()> {
         let inode = self.lookup_file(from)?;
+        self.require_closed(inode)?;
         let (from_dir, from) = self.split(from)?;
         if to.is_empty() {
             return Err(ErrorKind::IsADirectory.into());
@@ -75,6 +76,7 @@ impl Disk {
         let replaced = self.dir(to_dir)?.names.get(to).copied();
         if let Some(replaced) = replaced {
             self.file(replaced)?;
+            self.require_closed(replaced)?;
             if replaced == inode {
                 // Two names of one file: POSIX leaves both.
                 return Ok(());
@@ -92,7 +94,7 @@ impl Disk {
     }
 
     fn remove(&mut self, name: &[String]) -> io::Result<()> {
-        self.lookup_file(name)?;
+        self.require_closed(self.lookup_file(name)?)?;
         let (dir, own) = self.split(name)?;
         self.change_name(dir, NameChange::Unset { name: own.clone() })
     }
@@ -135,6 +137,7 @@ impl Fs for SimFs {
         if access == Access::ReadWrite && disk.file(inode)?.readonly {
             return Err(ErrorKind::PermissionDenied.into());
         }
+        drop(disk);
         Ok(Box::new(SimFile::new(&self.disk, inode, path, access)))
     }
 

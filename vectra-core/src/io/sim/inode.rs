@@ -11,7 +11,7 @@ pub(super) const SECTOR: u64 = 512;
 /// Index of a file or directory on its disk.
 pub(super) type InodeId = usize;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Inode {
     File(FileInode),
     Dir(DirInode),
@@ -24,13 +24,13 @@ pub(super) enum DataChange {
 }
 
 /// A change to a file with its place in the order of the whole disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct DataOp {
     pub(super) seq: u64,
     pub(super) change: DataChange,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct FileInode {
     /// What readers see.
     pub(super) content: Vec<u8>,
@@ -42,6 +42,8 @@ pub(super) struct FileInode {
     pub(super) readonly_durable: bool,
     /// Space reserved by `allocate`.
     pub(super) reserved: u64,
+    /// What the latest write replaced, and where.
+    replaced: Option<(u64, Vec<u8>)>,
 }
 
 impl FileInode {
@@ -51,9 +53,34 @@ impl FileInode {
     }
 
     pub(super) fn change(&mut self, seq: u64, change: DataChange) -> io::Result<()> {
+        if let DataChange::Write { offset, bytes } = &change {
+            let tail = self.content.get(*offset as usize..).unwrap_or_default();
+            let mut old = tail[..bytes.len().min(tail.len())].to_vec();
+            old.resize(bytes.len(), 0);
+            self.replaced = Some((*offset, old));
+        }
         apply(&mut self.content, &change)?;
         self.pending.push(DataOp { seq, change });
         Ok(())
+    }
+
+    /// Whether a crash finds exactly this: nothing is in flight, and no failed sync dropped anything.
+    pub(super) fn is_settled(&self) -> bool {
+        self.pending.is_empty()
+            && self.readonly == self.readonly_durable
+            && self.reserved <= self.content.len() as u64
+            && self.content == self.durable
+    }
+
+    /// What was to be read before the latest write; zeros if it is not remembered.
+    pub(super) fn stale(&self) -> Vec<u8> {
+        let Some((offset, old)) = &self.replaced else { return vec![0; self.content.len()] };
+        let mut stale = self.content.clone();
+        if let Some(tail) = stale.get_mut(*offset as usize..) {
+            let n = old.len().min(tail.len());
+            tail[..n].copy_from_slice(&old[..n]);
+        }
+        stale
     }
 
     /// Makes the changes before `seq` durable. Not simply the content: a failed sync may have dropped changes.
@@ -138,7 +165,7 @@ impl NameChange {
 }
 
 /// A change to a directory with its place in the order of the whole disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct NameOp {
     pub(super) seq: u64,
     pub(super) change: NameChange,
@@ -146,7 +173,7 @@ pub(super) struct NameOp {
 
 pub(super) type Names = BTreeMap<String, InodeId>;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct DirInode {
     /// What readers see.
     pub(super) names: Names,

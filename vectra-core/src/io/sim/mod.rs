@@ -33,6 +33,7 @@ mod fault;
 mod file;
 mod fs;
 mod inode;
+mod subset;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -44,8 +45,9 @@ use parking_lot::Mutex;
 pub use call::{Call, CallKind, SyncSite};
 pub use fault::{Fault, SyncedContent};
 
-use self::disk::Disk;
+use self::disk::{Amid, Disk};
 use super::mem::components;
+use crate::env::SimClock;
 
 /// What a crash may do to writes and names that were not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,14 @@ pub enum CrashModel {
     /// overwrites are kept or dropped on their own. When a rename that replaced another file survives, so does what
     /// was written to the renamed file before it.
     Ext4Ordered,
+    /// About what NTFS does.
+    ///
+    /// Names need no sync of their directory, which does nothing here: name operations survive as a prefix of their
+    /// order over the whole volume, renames always whole, and syncing any file makes all names durable. Sectors
+    /// written since the file's last sync are kept or dropped whole, each on its own, with zeros where new ones are
+    /// missing; the length is any that the file had since. A file that is open can be neither removed nor renamed
+    /// nor replaced (`PermissionDenied`); a read-only one can.
+    Windows,
 }
 
 /// A simulated disk with a file system on it. Clones are handles to the same disk.
@@ -81,6 +91,15 @@ pub enum CrashModel {
 #[derive(Debug, Clone)]
 pub struct SimFs {
     disk: Arc<Mutex<Disk>>,
+}
+
+/// A moment in the midst of a call; both images are switched off and can only be crashed.
+#[derive(Debug)]
+pub struct Moment {
+    /// The disk without the call.
+    pub before: SimFs,
+    /// The disk with the call: of a write, some first part.
+    pub within: SimFs,
 }
 
 impl SimFs {
@@ -98,6 +117,52 @@ impl SimFs {
         let mut disk = self.disk.lock();
         disk.power_off = true;
         Self { disk: Arc::new(Mutex::new(disk.survivors(seed))) }
+    }
+
+    /// How many changes are in flight: those that a crash in this moment may lose, other than whole sectors of writes.
+    ///
+    /// Each write, each change of a length and each change of a name counts as one (a rename across directories as
+    /// two); files that no crash can give a name are left out.
+    pub fn pending(&self) -> usize {
+        self.disk.lock().pending()
+    }
+
+    /// Like [`SimFs::crash`], but of the changes in flight, oldest first, exactly those survive for which `kept` is
+    /// true; `None` if the model does not let a crash choose so.
+    ///
+    /// # Panics
+    /// If there are not as many choices as [`SimFs::pending`] says.
+    pub fn crash_keeping(&self, kept: &[bool]) -> Option<Self> {
+        let mut disk = self.disk.lock();
+        disk.power_off = true;
+        let survivors = disk.survivors_of(kept)?;
+        Some(Self { disk: Arc::new(Mutex::new(survivors)) })
+    }
+
+    /// A copy of this disk as it is in this moment, switched off: it can only be crashed.
+    pub fn image(&self) -> Self {
+        Self { disk: Arc::new(Mutex::new(self.disk.lock().image())) }
+    }
+
+    /// Shows `observer`, in the midst of each changing call from now on, how a power cut would find the disk: one
+    /// run then gives what [`SimFs::crash_at`] gives with a run for each call.
+    ///
+    /// `observer` must not use this disk; the two images are disks of their own.
+    pub fn on_call(&self, mut observer: impl FnMut(Moment) + Send + 'static) {
+        let disk = |disk| Self { disk: Arc::new(Mutex::new(disk)) };
+        let show =
+            move |Amid { before, within }| observer(Moment { before: disk(before), within: disk(within) });
+        self.disk.lock().observer = Some(disk::Observer(Box::new(show)));
+    }
+
+    /// Shows nobody anything any more.
+    pub fn unobserved(&self) {
+        self.disk.lock().observer = None;
+    }
+
+    /// A hash over all names and what is read under them: equal for disks that nobody can tell apart.
+    pub fn content_hash(&self) -> u64 {
+        self.disk.lock().content_hash()
     }
 
     /// How many changing calls there have been, the number of the last one.
@@ -141,6 +206,11 @@ impl SimFs {
     /// Makes reading call number `n` fail with `fault`; `sticky`: and every later one to which the fault applies.
     pub fn fail_read(&self, n: u64, fault: Fault, sticky: bool) {
         self.disk.lock().read_faults.add(n, fault, sticky);
+    }
+
+    /// The clock that [`Fault::Slow`] and [`Fault::ClockJump`] move.
+    pub fn set_clock(&self, clock: Arc<SimClock>) {
+        self.disk.lock().clock = Some(clock);
     }
 
     /// Takes all planned faults back, those that became sticky included.

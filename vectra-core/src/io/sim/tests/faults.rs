@@ -169,3 +169,61 @@ fn a_flipped_bit_stays_flipped() {
     assert_eq!(disk.flip_bit(p("b"), 0).map_err(|e| e.kind()), Err(ErrorKind::NotFound));
     assert_eq!(outcomes(&disk, "a"), BTreeSet::from([Some(b"acc345678\xb9".to_vec())]));
 }
+
+#[test]
+fn a_misdirected_write_is_acknowledged_and_lands_elsewhere() {
+    let mut places = BTreeSet::new();
+    for seed in 0..40 {
+        let disk = SimFs::new(seed, CrashModel::WeakPosix);
+        let file = write_synced(&disk, "a", &[0; 8192]);
+        disk.fail_call(disk.calls() + 1, Fault::Misdirected, false);
+        file.write_all_at(b"here", 4096).expect("reports success");
+        let content = read(&disk, "a").expect("there");
+        assert_eq!(content[4096..4100], [0; 4]);
+        let at = content.windows(4).position(|w| w == b"here").expect("somewhere");
+        assert_eq!(at % 512, 0);
+        places.insert(at);
+    }
+    assert!(places.len() > 4, "{places:?}");
+}
+
+#[test]
+fn a_stale_read_sees_what_the_latest_write_replaced() {
+    let (disk, file) = disk_with_file();
+    file.write_all_at(b"abc", 2).expect("space");
+    let mut buf = [0; 10];
+    disk.fail_read(disk.reads() + 1, Fault::Stale, false);
+    file.read_exact_at(&mut buf, 0).expect("reports success");
+    assert_eq!(&buf, b"0123456789");
+    file.read_exact_at(&mut buf, 0).expect("over");
+    assert_eq!(&buf, b"01abc56789");
+    disk.fail_read(disk.reads() + 1, Fault::Stale, false);
+    assert_eq!(&file.map().expect("reports success")[..], b"0123456789");
+    file.set_len(4).expect("shorter");
+    file.sync_data().expect("no fault is planned");
+    let fs: &dyn Fs = &disk;
+    drop(file);
+    let file = fs.open(p("a"), Access::Read).expect("there");
+    disk.fail_read(disk.reads() + 1, Fault::Stale, false);
+    assert_eq!(&file.map().expect("reports success")[..], b"0123", "never longer than the file");
+}
+
+#[test]
+fn slow_calls_and_clock_jumps_move_the_clock_they_are_given() {
+    use crate::env::{Clock, SimClock};
+    use std::time::Duration;
+
+    let (disk, file) = disk_with_file();
+    let clock = Arc::new(SimClock::new(1));
+    disk.set_clock(Arc::clone(&clock));
+    let (now, unix) = (clock.now(), clock.unix_ms());
+    disk.fail_call(disk.calls() + 1, Fault::Slow { by: Duration::from_secs(3) }, false);
+    disk.fail_read(disk.reads() + 1, Fault::Slow { by: Duration::from_secs(4) }, false);
+    file.write_all_at(b"x", 0).expect("slow, but it works");
+    assert_eq!((clock.now(), clock.unix_ms()), (now + Duration::from_secs(3), unix + 3000));
+    assert_eq!(read(&disk, "a").as_deref(), Some(&b"x123456789"[..]));
+    assert_eq!(clock.now(), now + Duration::from_secs(7));
+    disk.fail_call(disk.calls() + 1, Fault::ClockJump { unix_ms: 5 }, false);
+    file.sync_data().expect("it works");
+    assert_eq!((clock.now(), clock.unix_ms()), (now + Duration::from_secs(7), 5));
+}
