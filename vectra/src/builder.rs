@@ -7,6 +7,7 @@ use vectra_core::env::Env;
 use vectra_core::io::{Fs, OsFs};
 use vectra_tier::Mode;
 
+use crate::create;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
 use crate::maintain::Upkeep;
@@ -86,7 +87,7 @@ impl Builder {
     /// As [`Index::create`].
     pub fn create(self, path: impl AsRef<Path>, settings: Settings) -> Result<Index> {
         let root = absolute(path.as_ref())?;
-        recover::create(&root, settings, &self.outside()).map(|engine| Index { engine })
+        create::create(&root, settings, &self.outside()).map(|engine| Index { engine })
     }
 
     /// Opens an index; see [`Index::open`].

@@ -12,8 +12,11 @@ mod verify;
 mod writer;
 
 // The composition.
+mod create;
 mod engine;
+mod folder;
 mod recover;
+mod replay;
 mod snapshot;
 
 // The write road, the read road, and what happens behind the scenes.

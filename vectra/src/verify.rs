@@ -9,8 +9,9 @@ use vectra_wal::{FileLog, Frame};
 
 use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::folder::check_format;
 use crate::manifest::{Loaded, Manifest, ManifestStore, SegmentEntry};
-use crate::recover::{Outside, check_format, log_options, open_log_error};
+use crate::recover::{Outside, log_options, open_log_error};
 use crate::segment::index::SealedIndex;
 use crate::segment::truth::Truth;
 use crate::write::op::{self, FRAME_BATCH};

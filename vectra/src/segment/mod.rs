@@ -5,6 +5,7 @@ pub(crate) mod exact;
 pub(crate) mod ids;
 pub(crate) mod index;
 pub(crate) mod mutable;
+pub(crate) mod open;
 pub(crate) mod overlay;
 pub(crate) mod sealed;
 pub(crate) mod sections;

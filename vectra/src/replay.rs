@@ -1,0 +1,146 @@
+//! The state of an index: what its parts give, brought up to date by its log.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use vectra_core::io::LockGuard;
+use vectra_shard::Router;
+use vectra_tier::{LocalStore, PartStore};
+use vectra_wal::{Frame, Log};
+
+use crate::engine::{Committed, Engine, publish_effects};
+use crate::error::{Error, ErrorKind, Result};
+use crate::maintain::Maintenance;
+use crate::manifest::{Manifest, ManifestStore};
+use crate::recover::Outside;
+use crate::segment::mutable;
+use crate::segment::open::open_segment;
+use crate::settings::Settings;
+use crate::snapshot::{ShardState, SnapshotCell, State};
+use crate::write::batch::update_op;
+use crate::write::op::{self, FRAME_BATCH, Op};
+use crate::write::shard::Shard;
+use crate::write::stage::{Live, Stage, find_live};
+
+/// The state that the parts give, to be brought up to date by the log.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) settings: Settings,
+    pub(crate) router: Arc<dyn Router>,
+    pub(crate) store: Arc<dyn PartStore>,
+    pub(crate) numbers: Arc<AtomicU64>,
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) cell: SnapshotCell,
+}
+
+impl Parts {
+    pub(crate) fn open(root: &Path, outside: &Outside, manifest: &Manifest) -> Result<Self> {
+        let settings = manifest.settings.clone();
+        let store: Arc<dyn PartStore> = Arc::new(LocalStore::new(
+            Arc::clone(&outside.fs),
+            root,
+            Arc::clone(&outside.env.rng),
+            outside.mode,
+        ));
+        let numbers = Arc::new(AtomicU64::new(1));
+        let next = || numbers.fetch_add(1, Ordering::Relaxed);
+        let (mut shards, mut states) = (Vec::new(), Vec::new());
+        for entry in &manifest.shards {
+            let sealed = entry
+                .segments
+                .iter()
+                .map(|segment| open_segment(&*store, &settings, segment, next()))
+                .collect::<Result<Vec<_>>>()?;
+            let writer = mutable::create(&settings, next());
+            let mutable = Arc::clone(&writer.segment);
+            states.push(Arc::new(ShardState { mutable, frozen: Vec::new(), sealed }));
+            shards.push(Shard::new(writer));
+        }
+        let visible_lsn = manifest.durable_lsn();
+        let cell = SnapshotCell::new(State { visible_lsn, generation: manifest.generation, shards: states });
+        let router = Arc::new(manifest.shard_map.clone());
+        Ok(Self { settings, router, store, numbers, shards, cell })
+    }
+
+    /// Applies one frame of the log: a pure function of the frame and what came before.
+    pub(crate) fn replay(&self, manifest: &Manifest, frame: &Frame<'_>) -> Result<()> {
+        if frame.kind != FRAME_BATCH {
+            let text =
+                format!("the log holds a frame of kind {}, which this program does not know", frame.kind);
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        let dim = self.settings.dim as usize;
+        let ops = op::decode(frame.payload, frame.op_count, dim, self.settings.element)
+            .map_err(|e| Error::caused(ErrorKind::Corrupt, "a frame of the log cannot be read", e))?;
+        for (position, op) in ops.into_iter().enumerate() {
+            let number = usize::from(self.router.route(&op.id().encode()));
+            let lsn = frame.first_lsn + position as u64;
+            if lsn > manifest.shards[number].covered_lsn {
+                self.replay_one(number, op, lsn)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_one(&self, number: usize, op: Op, lsn: u64) -> Result<()> {
+        let shard = &self.shards[number];
+        let mut writer = shard.writer.lock();
+        let mut pending = shard.pending.lock();
+        let live = find_live(op.id(), number, &writer, &pending, &self.cell)?;
+        let live = live.filter(|live| born_before(live, lsn));
+        let op = match (op, &live) {
+            (Op::Update { id, metadata }, Some(row)) => update_op(id, metadata, row),
+            (op, _) => op,
+        };
+        let mut stage = Stage::default();
+        stage.apply(0, &op, live, &mut writer);
+        stage.stamp(lsn, &mut pending);
+        Ok(())
+    }
+
+    /// Makes everything that was replayed visible.
+    pub(crate) fn show(&self, upto: u64) {
+        self.cell.publish(|state| publish_effects(state, &self.shards, upto));
+        self.shards.iter().for_each(|shard| shard.pending.lock().published(upto));
+    }
+
+    pub(crate) fn into_engine(
+        self,
+        root: &Path,
+        outside: &Outside,
+        manifests: ManifestStore,
+        committed: Committed,
+        log: Box<dyn Log>,
+        lock: Box<dyn LockGuard>,
+    ) -> Arc<Engine> {
+        Arc::new(Engine {
+            env: outside.env.clone(),
+            root: root.to_owned(),
+            settings: self.settings,
+            router: self.router,
+            store: self.store,
+            manifests,
+            log,
+            shards: self.shards,
+            cell: self.cell,
+            maintenance: Maintenance::new(outside.upkeep, &committed),
+            committed: Mutex::new(committed),
+            numbers: self.numbers,
+            dating: RwLock::new(()),
+            deferred: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+}
+
+/// An operation touches only rows older than itself. Sealed rows always are: what is replayed lies behind the LSN up to
+/// which the parts of the shard hold everything.
+fn born_before(live: &Live, lsn: u64) -> bool {
+    match live {
+        Live::Unsealed(segment, slot) => segment.row(*slot).lsn() < lsn,
+        Live::Sealed(..) => true,
+    }
+}

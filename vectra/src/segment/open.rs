@@ -1,0 +1,67 @@
+//! Opening the parts of a sealed segment.
+
+use std::sync::Arc;
+
+use vectra_tier::{PartRef, PartStore};
+
+use super::index::SealedIndex;
+use super::overlay::Overlay;
+use super::sealed::{SealedSegment, SealedView};
+use super::sections::{DEFAULT_FIELD, OVERLAY, TOMBSTONES};
+use super::tombstones::Tombstones;
+use super::truth::Truth;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{SegmentEntry, Tier};
+use crate::settings::Settings;
+
+/// Opens one segment's parts. Damage to the derived part is survived; damage to the truth is not.
+pub(crate) fn open_segment(
+    store: &dyn PartStore,
+    settings: &Settings,
+    entry: &SegmentEntry,
+    number: u64,
+) -> Result<SealedView> {
+    if entry.tier == Tier::Cold {
+        let text = "a segment rests in an object store, which this build cannot read";
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    let open = |part: &PartRef| store.open(part).map_err(|e| Error::open_part(part, e));
+    let truth = Arc::new(Truth::open(open(&entry.rows_part)?, open(&entry.meta_part)?, settings)?);
+    if truth.rows() != entry.rows {
+        return Err(Error::corrupt("a segment has another number of rows than its manifest says"));
+    }
+    let index = match &entry.index_part {
+        Some(part) => open(part)
+            .and_then(|handle| {
+                SealedIndex::open(handle, settings.dim as usize, settings.metric).map(Arc::new)
+            })
+            .map(Some)
+            .or_else(rebuild_damaged)?,
+        None => None,
+    };
+    let column = |part: &PartRef, kind| -> Result<Vec<u8>> {
+        let section = open(part)?.section(kind, DEFAULT_FIELD).map_err(Error::read_part)?;
+        Ok(section.verified().map_err(Error::read_part)?.to_vec())
+    };
+    let unreadable =
+        |e| Error::caused(ErrorKind::Corrupt, "the deletes or updates of a segment cannot be read", e);
+    let tombstones = match &entry.deletes {
+        Some(part) => Tombstones::decode(&column(part, TOMBSTONES)?, entry.rows).map_err(unreadable)?,
+        None => Tombstones::new(entry.rows),
+    };
+    let overlay = match &entry.overlay {
+        Some(part) => Overlay::decode(&column(part, OVERLAY)?, entry.rows).map_err(unreadable)?,
+        None => Overlay::default(),
+    };
+    let segment = SealedSegment { number, truth, index, entry: entry.clone() };
+    Ok(SealedView { segment: Arc::new(segment), tombstones, overlay })
+}
+
+/// Damage to what is derived costs a rebuild; a disk that fails, or a part of a newer program, is no damage.
+fn rebuild_damaged(error: Error) -> Result<Option<Arc<SealedIndex>>> {
+    if error.kind() != ErrorKind::Corrupt {
+        return Err(error);
+    }
+    tracing::warn!(%error, "an index part is damaged and will be rebuilt");
+    Ok(None)
+}
