@@ -37,8 +37,8 @@ pub(crate) struct Chain {
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) logs: BTreeSet<u64>,
-    temporaries: BTreeSet<u64>,
-    ignored: Vec<String>,
+    pub(crate) temporaries: BTreeSet<u64>,
+    pub(crate) ignored: Vec<String>,
 }
 
 impl Listing {

@@ -9,14 +9,15 @@ use crate::frame::{CONTROL_CHECKPOINT, CONTROL_MARK, CONTROL_SEAL, FrameFault, F
 use crate::log::{Checkpoint, Lsn};
 use crate::writer::Tail;
 
-/// A control frame.
+/// What a control frame says: one that the log wrote for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Control {
-    /// The file ends here and goes on in the one with this sequence number. Payload: the number, u64.
+#[non_exhaustive]
+pub enum Control {
+    /// The file ends here; the log goes on in the one with this sequence number.
     Seal(u64),
-    /// Everything before is durable. No payload.
+    /// Everything before was durable when this was written.
     Mark,
-    /// The owner has published this. Payload: generation u64, digest.
+    /// The owner has published this.
     Checkpoint(Checkpoint),
 }
 

@@ -9,6 +9,7 @@ use vectra_core::env::Env;
 use vectra_core::io::Fs;
 
 use crate::chain::Listing;
+use crate::dump::{DumpEntry, dump};
 use crate::error::{AppendError, OpenError, VisitError};
 use crate::frame::{Frame, PAYLOAD_BYTES_CEILING};
 use crate::group::{Group, MarkDue};
@@ -16,6 +17,7 @@ use crate::header::FileHeader;
 use crate::log::{Checkpoint, Durability, Log, LogStats, Lsn, Ticket};
 use crate::log_file::Draft;
 use crate::recover::{Recovery, check, recover};
+use crate::salvage::{SalvageReport, salvage};
 use crate::writer::{Tail, Writer};
 
 /// The longest time that [`Durability::Interval`] leaves between a write and its sync.
@@ -139,6 +141,32 @@ impl FileLog {
         visit: &mut dyn FnMut(Frame<'_>) -> Result<(), VisitError>,
     ) -> Result<Recovery, OpenError> {
         check(fs, dir, options.sane(), visit)
+    }
+
+    /// Shows everything in the folder `dir` to `visit`, in the order of the files, past any damage and whichever index
+    /// it belongs to. Changes nothing.
+    ///
+    /// # Errors
+    /// `Missing` or `Io` if the folder cannot be listed. What cannot be read is shown as damage.
+    pub fn dump(fs: &dyn Fs, dir: &Path, visit: &mut dyn FnMut(DumpEntry<'_>)) -> Result<(), OpenError> {
+        dump(fs, dir, visit)
+    }
+
+    /// Shows every intact frame of the log of `index` in `dir` to `visit`, in the order of LSNs, past any damage, and
+    /// tells what is missing. Changes nothing.
+    ///
+    /// It is the caller's to decide what an operation is worth when some before it are missing.
+    ///
+    /// # Errors
+    /// `Missing` if nothing there belongs to the index, `Io` if the folder cannot be listed, `Visit`. What cannot be
+    /// read counts as damaged.
+    pub fn salvage(
+        fs: &dyn Fs,
+        dir: &Path,
+        index: [u8; 16],
+        visit: &mut dyn FnMut(Frame<'_>) -> Result<(), VisitError>,
+    ) -> Result<SalvageReport, OpenError> {
+        salvage(fs, dir, index, visit)
     }
 
     fn sync_within(&self, delay: Duration) {

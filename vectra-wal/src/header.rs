@@ -26,40 +26,42 @@ const MAGIC: &[u8; 8] = b"VECTRWAL";
 const FORMAT: u32 = 1;
 const CRC_AT: usize = FILE_HEADER_LEN as usize - 4;
 
-/// What a file says about itself.
+/// What a log file's first block says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FileHeader {
+#[non_exhaustive]
+pub struct FileHeader {
     /// The index the log belongs to.
-    pub(crate) index: [u8; 16],
+    pub index: [u8; 16],
     /// Counts the lives of the log: each open is one.
-    pub(crate) epoch: u64,
+    pub epoch: u64,
     /// Sequence number, also in the name; from 1.
-    pub(crate) seq: u64,
+    pub seq: u64,
     /// LSN of the first frame, if there is one.
-    pub(crate) first_lsn: Lsn,
+    pub first_lsn: Lsn,
     /// Random; seeds the sums of all frame headers in the file.
-    pub(crate) salt: u64,
+    pub salt: u64,
     /// The file before this one.
-    pub(crate) predecessor: Option<Predecessor>,
+    pub predecessor: Option<Predecessor>,
     /// The file whose frames recovery copied into this one, or 0. All files between predecessor and this one are void.
-    pub(crate) supersedes: u64,
+    pub supersedes: u64,
     /// Highest LSN known durable when the file got its name.
-    pub(crate) durable_lsn: Lsn,
+    pub durable_lsn: Lsn,
     /// The newest checkpoint noted before the file got its name.
-    pub(crate) checkpoint: Option<Checkpoint>,
+    pub checkpoint: Option<Checkpoint>,
 }
 
-/// How the file before ended.
+/// How the file before a log file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Predecessor {
+#[non_exhaustive]
+pub struct Predecessor {
     /// Its sequence number.
-    pub(crate) seq: u64,
+    pub seq: u64,
     /// Its last LSN.
-    pub(crate) last_lsn: Lsn,
+    pub last_lsn: Lsn,
     /// Its length in bytes without the seal.
-    pub(crate) len: u64,
+    pub len: u64,
     /// The payload checksum of its last frame.
-    pub(crate) chain_crc: u32,
+    pub chain_crc: u32,
 }
 
 /// Why the bytes are no header that can be used.

@@ -19,16 +19,23 @@ mod writer;
 
 // Reading.
 mod chain;
+mod dump;
 mod reader;
 mod recover;
+mod salvage;
+mod walk;
 
 // The two logs.
 mod file_log;
 mod null_log;
 
+pub use crate::control::Control;
+pub use crate::dump::{DumpEntry, DumpFrame};
 pub use crate::error::{AppendError, Corruption, OpenError, VisitError};
 pub use crate::file_log::{FileLog, Options};
 pub use crate::frame::{Frame, PAYLOAD_BYTES_CEILING};
+pub use crate::header::{FileHeader, Predecessor};
 pub use crate::log::{Checkpoint, Durability, Log, LogStats, Lsn, Ticket};
 pub use crate::null_log::NullLog;
 pub use crate::recover::Recovery;
+pub use crate::salvage::{Gap, SalvageReport};

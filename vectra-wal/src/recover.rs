@@ -133,7 +133,7 @@ impl Replay<'_, '_> {
         }
         let path = &link.path;
         let file = fs.open(path, Access::Read).map_err(OpenError::io(path))?;
-        let mut reader = FrameReader::new(&*file, link.header.salt).map_err(OpenError::io(path))?;
+        let mut reader = FrameReader::new(file, link.header.salt).map_err(OpenError::io(path))?;
         let mut at = FILE_HEADER_LEN;
         while at < before.len {
             let expected = || format!("the frame of LSN {}", self.tail.last_lsn + 1);
@@ -221,7 +221,7 @@ impl Replay<'_, '_> {
         let path = &link.path;
         self.note(link.header.checkpoint);
         let file = fs.open(path, Access::Read).map_err(OpenError::io(path))?;
-        let mut reader = FrameReader::new(&*file, link.header.salt).map_err(OpenError::io(path))?;
+        let mut reader = FrameReader::new(file, link.header.salt).map_err(OpenError::io(path))?;
         let mut at = FILE_HEADER_LEN;
         let fault = loop {
             let (header, payload) = match reader.frame(at).map_err(OpenError::io(path))? {

@@ -38,7 +38,7 @@ proptest! {
     #[test]
     fn reading_any_file_never_panics(content in proptest::collection::vec(any::<u8>(), 0..600), at in 0..700_u64) {
         let file = file_with(&content);
-        let mut reader = FrameReader::new(&*file, SALT).expect("memory");
+        let mut reader = FrameReader::new(file, SALT).expect("memory");
         prop_assert!(reader.frame(at).expect("memory").is_err());
         let survey = reader.survey(at).expect("memory");
         prop_assert_eq!(survey.frames, 0);
@@ -57,7 +57,7 @@ fn frames_larger_than_the_window_and_across_its_edge_are_read() {
         content.extend(frame(i as u64 + 1, i as u64, &vec![i as u8 + 1; *len], at));
     }
     let file = file_with(&content);
-    let mut reader = FrameReader::new(&*file, SALT).expect("memory");
+    let mut reader = FrameReader::new(file, SALT).expect("memory");
     for (i, len) in lens.iter().enumerate() {
         let (header, payload) = reader.frame(places[i]).expect("memory").expect("a valid frame");
         assert_eq!((header.first_lsn, payload.len()), (i as u64 + 1, *len));
@@ -74,7 +74,7 @@ fn a_survey_finds_frames_behind_garbage_and_ignores_trailing_zeros() {
     let used = content.len() as u64 - FILE_HEADER_LEN;
     content.resize(content.len() + 2 * WINDOW as usize, 0);
     let file = file_with(&content);
-    let mut reader = FrameReader::new(&*file, SALT).expect("memory");
+    let mut reader = FrameReader::new(file, SALT).expect("memory");
     let survey = reader.survey(FILE_HEADER_LEN).expect("memory");
     assert_eq!(survey, Survey { frames: 1, durable_lsn: 8, bytes: used, ..Survey::default() });
     assert_eq!(reader.survey(FILE_HEADER_LEN + used).expect("memory"), Survey::default());
@@ -95,7 +95,7 @@ fn a_survey_finds_what_the_log_noted() {
     }
     let survey_of = |content: &[u8]| {
         let file = file_with(content);
-        let mut reader = FrameReader::new(&*file, SALT).expect("memory");
+        let mut reader = FrameReader::new(file, SALT).expect("memory");
         reader.survey(FILE_HEADER_LEN).expect("memory")
     };
     let survey = survey_of(&content);
@@ -124,7 +124,7 @@ fn regress_chroma_7510_torn_length_allocates_nothing() {
     header.encode(&vec![0; header.payload_len as usize], SALT, 0, &mut content);
     content.truncate(200);
     let file = file_with(&content);
-    let mut reader = FrameReader::new(&*file, SALT).expect("memory");
+    let mut reader = FrameReader::new(file, SALT).expect("memory");
     assert_eq!(reader.frame(0).expect("memory"), Err(FrameFault::Short));
     assert!(reader.window.capacity() <= 200);
 }

@@ -9,4 +9,5 @@ mod faults;
 mod group;
 mod layout;
 mod marks;
+mod salvage;
 mod syncs;
