@@ -71,7 +71,7 @@ impl Failure {
                 "vectra import FILE --into {name} makes an index from a file, vectra create {name} --dim N an empty one"
             )),
             Exit::Conflict => failure.hint(format!(
-                "wait until the process that holds {name} ends, or stop it; vectra verify {name} needs no lock"
+                "wait until the process that holds {name} ends, or stop it; vectra query, get, info and verify work meanwhile"
             )),
             Exit::Corrupt => failure.hint(format!("vectra verify {name} lists what is damaged")),
             _ => failure,

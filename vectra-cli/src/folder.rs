@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vectra::{Index, ItemId, Settings};
+use vectra::{Index, ItemId, Reader, Settings, Snapshot};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -11,6 +11,11 @@ use crate::output::shell_word;
 /// Opens the index at `path`.
 pub(crate) fn open(path: &Path) -> Result<Index> {
     Index::open(path).map_err(|e| Failure::of_index(&e, path))
+}
+
+/// Opens the index at `path` for reading, beside a program that may be writing.
+pub(crate) fn read(path: &Path) -> Result<Reader> {
+    Reader::open(path).map_err(|e| Failure::of_index(&e, path))
 }
 
 /// Opens the index at `path` if there is one.
@@ -39,7 +44,7 @@ pub(crate) fn create(path: &Path, settings: Settings) -> Result<Index> {
 }
 
 /// The item with `id`; if there is none, the one whose string id is written the same way.
-pub(crate) fn find(index: &Index, id: &ItemId) -> vectra::Result<Option<vectra::Item>> {
+pub(crate) fn find(index: &Snapshot, id: &ItemId) -> vectra::Result<Option<vectra::Item>> {
     match (index.get_item(id.clone())?, id) {
         (None, ItemId::U64(_) | ItemId::Uuid(_)) => index.get_item(ItemId::from(id.to_string())),
         (found, _) => Ok(found),
@@ -69,8 +74,8 @@ mod tests {
         index.insert_item(Item::new("42", [1.0, 0.0])).expect("inserted");
         let typed = ItemId::parse("42").expect("an id");
         assert_eq!(typed, ItemId::U64(42));
-        assert_eq!(find(&index, &typed).expect("readable").expect("there").id, ItemId::from("42"));
-        assert!(find(&index, &ItemId::U64(43)).expect("readable").is_none());
+        assert_eq!(find(&index.snapshot(), &typed).expect("readable").expect("there").id, ItemId::from("42"));
+        assert!(find(&index.snapshot(), &ItemId::U64(43)).expect("readable").is_none());
         assert!(bytes_on_disk(dir.path()) > 0);
     }
 }

@@ -20,6 +20,7 @@ mod writer;
 // Reading.
 mod chain;
 mod dump;
+mod follow;
 mod reader;
 mod recover;
 mod salvage;
@@ -33,6 +34,7 @@ pub use crate::control::Control;
 pub use crate::dump::{DumpEntry, DumpFrame};
 pub use crate::error::{AppendError, Corruption, OpenError, VisitError};
 pub use crate::file_log::{FileLog, Options};
+pub use crate::follow::{LogTail, Progress};
 pub use crate::frame::{Frame, PAYLOAD_BYTES_CEILING};
 pub use crate::header::{FileHeader, Predecessor};
 pub use crate::log::{Checkpoint, Durability, Log, LogStats, Lsn, Ticket};

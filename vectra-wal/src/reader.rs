@@ -63,6 +63,11 @@ impl FrameReader {
         self.failure.take()
     }
 
+    /// The file.
+    pub(crate) fn file(&self) -> &dyn File {
+        &*self.file
+    }
+
     /// The file's length in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.len

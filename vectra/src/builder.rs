@@ -11,6 +11,7 @@ use crate::create;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
 use crate::maintain::Upkeep;
+use crate::reader::Reader;
 use crate::recover::{self, Outside};
 use crate::settings::Settings;
 use crate::verify::{Report, verify_in};
@@ -96,14 +97,22 @@ impl Builder {
     /// As [`Index::open`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<Index> {
         let root = absolute(path.as_ref())?;
-        let (engine, recovery) = recover::open(&root, &self.outside())?;
-        if recovery.torn {
+        let engine = recover::open(&root, &self.outside())?;
+        if engine.opened.torn {
             tracing::warn!(
-                bytes = recovery.dropped_tail_bytes,
+                bytes = engine.opened.dropped_tail_bytes,
                 "the log ended in a write that was cut off; it was dropped"
             );
         }
         Ok(Index { engine })
+    }
+
+    /// Opens an index for reading, beside a writer in another process; see [`Reader::open`].
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_reader(self, path: impl AsRef<Path>) -> Result<Reader> {
+        Reader::open_in(&absolute(path.as_ref())?, self.outside())
     }
 
     /// Checks a folder from end to end; see [`crate::verify`].

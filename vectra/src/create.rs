@@ -12,8 +12,9 @@ use crate::engine::{Committed, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{FOLDERS, make_dir, refuse_foreign, remove_files, sync_parent, take_lock, write_format};
 use crate::manifest::{Features, Manifest, ManifestStore, ShardEntry};
+use crate::opened::OpenReport;
 use crate::recover::{Outside, log_options, open_log_error};
-use crate::replay::Parts;
+use crate::replay::{Parts, local_store};
 use crate::settings::Settings;
 
 /// Makes an empty index in `root`, which must not hold one yet.
@@ -57,7 +58,9 @@ pub(crate) fn create(root: &Path, settings: Settings, outside: &Outside) -> Resu
         .map_err(open_log_error)?;
     let digest = manifests.write(&manifest)?;
     manifests.publish(manifest.generation)?;
-    let committed = Committed { newest: manifest, digest, previous: None, broken: None };
-    let parts = Parts::open(root, outside, &committed.newest)?;
-    Ok(parts.into_engine(root, outside, manifests, committed, Box::new(log), lock))
+    let committed =
+        Committed { newest: manifest, digest, previous: None, highest: 1, unread: false, broken: None };
+    let parts = Parts::open(&local_store(root, outside), &committed.newest, None)?;
+    let opened = OpenReport { generation: 1, ..OpenReport::default() };
+    Ok(parts.into_engine(root, outside, manifests, committed, Box::new(log), lock, opened))
 }

@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, RwLock};
 use vectra_core::codec::Digest;
 use vectra_core::env::Env;
-use vectra_core::io::LockGuard;
+use vectra_core::io::{Fs, LockGuard};
 use vectra_shard::Router;
 use vectra_tier::PartStore;
 use vectra_wal::{AppendError, Log, Lsn};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::folder::process;
 use crate::maintain::Maintenance;
 use crate::manifest::{Manifest, ManifestStore};
+use crate::opened::OpenReport;
+use crate::read::ReadContext;
 use crate::settings::Settings;
 use crate::snapshot::{ShardState, SnapshotCell, State};
 use crate::write::shard::{Change, Effect, Shard};
@@ -25,6 +28,10 @@ pub(crate) struct Committed {
     pub(crate) newest: Manifest,
     pub(crate) digest: Digest,
     pub(crate) previous: Option<Manifest>,
+    /// The highest number that a generation ever had: the next one is higher.
+    pub(crate) highest: u64,
+    /// A damaged generation is not superseded yet: nothing is removed, since it may need it.
+    pub(crate) unread: bool,
     /// Set when a commit failed after it may have become visible: nothing may be committed on top of it.
     pub(crate) broken: Option<Error>,
 }
@@ -33,7 +40,14 @@ pub(crate) struct Committed {
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) env: Env,
+    pub(crate) fs: Arc<dyn Fs>,
     pub(crate) root: PathBuf,
+    /// What opening found.
+    pub(crate) opened: OpenReport,
+    /// What a snapshot needs besides its state.
+    pub(crate) context: Arc<ReadContext>,
+    /// Who opened it: a process that was forked off must not write.
+    pub(crate) process: u32,
     pub(crate) settings: Settings,
     pub(crate) router: Arc<dyn Router>,
     pub(crate) store: Arc<dyn PartStore>,
@@ -58,6 +72,11 @@ impl Engine {
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed, "the index is closed"));
+        }
+        if self.process != process() {
+            let text =
+                "this process was forked from the one that opened the index, which is the one that writes";
+            return Err(Error::new(ErrorKind::Conflict, text));
         }
         Ok(())
     }

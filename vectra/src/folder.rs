@@ -8,18 +8,32 @@ use vectra_core::io::{Fs, LockGuard};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::ManifestStore;
+use crate::reader::pin_generation;
 
 /// What the folder says it is, for people and for older programs.
 const FORMAT: &str = "vectra index, format 1\n";
 /// The log makes its folder, `wal`, itself.
-pub(crate) const FOLDERS: [&str; 3] = ["manifest", "seg", "tmp"];
+pub(crate) const FOLDERS: [&str; 4] = ["manifest", "seg", "tmp", "pins"];
+
+/// The number of this process.
+pub(crate) fn process() -> u32 {
+    if cfg!(target_family = "wasm") { 0 } else { std::process::id() }
+}
+
+/// What a lock says about who holds it.
+pub(crate) fn holder(env: &Env) -> String {
+    format!("process {}, since unix time {} ms\n", process(), env.clock.unix_ms())
+}
 
 pub(crate) fn take_lock(fs: &dyn Fs, root: &Path, env: &Env) -> Result<Box<dyn LockGuard>> {
-    let process = if cfg!(target_family = "wasm") { 0 } else { std::process::id() };
-    let holder = format!("process {process}, since unix time {} ms\n", env.clock.unix_ms());
+    let holder = holder(env);
     fs.lock(&root.join("LOCK"), &holder).map_err(|e| {
         if e.kind() == io::ErrorKind::WouldBlock {
-            let text = format!("{} is open for writing elsewhere ({})", root.display(), e.to_string().trim());
+            let text = format!(
+                "{} is open for writing elsewhere ({}); a `Reader` can read it meanwhile",
+                root.display(),
+                e.to_string().trim()
+            );
             return Error::new(ErrorKind::Conflict, text);
         }
         Error::io(format!("{} cannot be locked", root.display()), e)
@@ -82,6 +96,7 @@ pub(crate) fn refuse_foreign(fs: &dyn Fs, root: &Path, manifests: &ManifestStore
         let leftover: fn(&str) -> bool = match entry.name.as_str() {
             "wal" => |name| name.len() == 24 && has_extension(name, &["wal", "tmp"]),
             "tmp" => |name| name.starts_with("manifest-") || has_extension(name, &["part"]),
+            "pins" => |name| pin_generation(name).is_some(),
             // Parts without a manifest: what is left of an index, and somebody may want to salvage it.
             "seg" => |_| false,
             "manifest" | "LOCK" | "FORMAT" | "FORMAT.tmp" => continue,

@@ -12,6 +12,7 @@ use crate::engine::{Engine, append_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::item::{Item, ItemUpdate, Page};
 use crate::maintain::{Goal, Health};
+use crate::opened::OpenReport;
 use crate::read::{QueryBuilder, Snapshot};
 use crate::settings::Settings;
 use crate::stats::Stats;
@@ -37,11 +38,16 @@ impl Index {
         Builder::new().create(path, settings)
     }
 
-    /// Opens the index in the folder `path`, replaying what its log holds.
+    /// Opens the index in the folder `path`, replaying what its log holds. [`Index::opened`] tells what was found.
+    ///
+    /// A damaged newest manifest loses nothing: the one before it and the log say the same. It is moved to
+    /// `quarantine/` and reported. There is one writer at a time; a [`Reader`](crate::Reader) can read beside it. A
+    /// process that is forked off this one must not use the index to write (and is refused where that is noticed).
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::Conflict`] if another process has it open,
-    /// [`ErrorKind::Corrupt`] if acknowledged data is damaged, [`ErrorKind::Io`].
+    /// [`ErrorKind::Corrupt`] if acknowledged data is damaged, [`ErrorKind::Unsupported`] if a newer program wrote it,
+    /// [`ErrorKind::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Builder::new().open(path)
     }
@@ -56,9 +62,14 @@ impl Index {
         &self.engine.settings
     }
 
+    /// What opening it found, and what it got over.
+    pub fn opened(&self) -> &OpenReport {
+        &self.engine.opened
+    }
+
     /// Pins the present moment for reading.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { engine: Arc::clone(&self.engine), state: self.engine.cell.load() }
+        Snapshot { context: Arc::clone(&self.engine.context), state: self.engine.cell.load(), pin: None }
     }
 
     /// Starts a query for the nearest neighbours of `vector`.

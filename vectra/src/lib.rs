@@ -6,6 +6,7 @@ mod builder;
 mod error;
 mod index;
 mod item;
+mod opened;
 mod settings;
 mod stats;
 mod verify;
@@ -22,6 +23,7 @@ mod snapshot;
 // The write road, the read road, and what happens behind the scenes.
 mod maintain;
 mod read;
+mod reader;
 mod write;
 
 // Where rows rest, and what says so.
@@ -33,7 +35,9 @@ pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::index::{DeferGuard, Index, mongo, mongo_json};
 pub use crate::item::{Hit, Item, ItemUpdate, Page, metadata_from_json, metadata_to_json};
 pub use crate::maintain::Health;
+pub use crate::opened::OpenReport;
 pub use crate::read::{QueryBuilder, Snapshot};
+pub use crate::reader::Reader;
 pub use crate::settings::{DIM_MAX, Settings};
 pub use crate::stats::{SegmentStats, ShardStats, Stats};
 pub use crate::verify::{Finding, Report, verify};

@@ -13,8 +13,9 @@ use crate::engine::{Committed, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{check_format, not_a_folder, take_lock};
 use crate::maintain::Upkeep;
-use crate::manifest::{Loaded, Manifest, ManifestStore};
-use crate::replay::Parts;
+use crate::manifest::{Chain, Loaded, Manifest, ManifestStore};
+use crate::opened::OpenReport;
+use crate::replay::{Parts, local_store};
 use crate::write::batch::BATCH_BYTES_MAX;
 
 /// The outside world of an index.
@@ -27,47 +28,109 @@ pub(crate) struct Outside {
 }
 
 /// Opens the index in `root`, replaying its log.
-pub(crate) fn open(root: &Path, outside: &Outside) -> Result<(Arc<Engine>, Recovery)> {
+pub(crate) fn open(root: &Path, outside: &Outside) -> Result<Arc<Engine>> {
     let fs = &outside.fs;
     let manifests = ManifestStore::new(Arc::clone(fs), root);
-    let missing = || {
-        let text = format!("{} holds no index; `vectra create` makes one", root.display());
-        Error::new(ErrorKind::NotFound, text)
-    };
-    match fs.list(root) {
-        Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
-            return Err(not_a_folder(ErrorKind::NotFound, root));
-        }
-        _ if manifests.generations()?.is_empty() => return Err(missing()),
-        _ => {}
-    }
+    require_index(&**fs, root, &manifests)?;
     let lock = take_lock(&**fs, root, &outside.env)?;
     check_format(&**fs, root)?;
-    let Loaded { mut newest, digest, previous } = manifests.load()?.ok_or_else(missing)?;
-    if newest.features.ro_compat != 0 {
-        let text =
-            format!("{} was written by a newer program and can only be read by this one", root.display());
-        return Err(Error::new(ErrorKind::Unsupported, text));
+    let chain = manifests.load()?.ok_or_else(|| no_index(root))?;
+    let Chain { loaded, damaged, highest, .. } = chain;
+    let loaded = match (loaded, &damaged) {
+        (Some(loaded), _) => loaded,
+        (None, Some((_, error))) => return Err(error.clone()),
+        (None, None) => return Err(no_index(root)),
+    };
+    let opened = replayed(root, outside, loaded);
+    let (parts, log, recovery, Loaded { manifest, digest, previous, previous_damaged }) =
+        match (opened, &damaged) {
+            (Err(error), Some((_, damage))) if error.kind() == ErrorKind::Corrupt => {
+                return Err(cannot_fall_back(damage, error));
+            }
+            (opened, _) => opened?,
+        };
+    let mut report = OpenReport {
+        generation: manifest.generation,
+        frames: recovery.frames,
+        last_lsn: recovery.last_lsn,
+        torn: recovery.torn,
+        dropped_tail_bytes: recovery.dropped_tail_bytes,
+        ..OpenReport::default()
+    };
+    if let Some(error) = &previous_damaged {
+        report.found(format!("the generation before {}", manifest.generation), error);
     }
-    newest.epoch += 1;
-    let parts = Parts::open(root, outside, &newest)?;
-    parts
-        .store
-        .clear_tmp()
-        .map_err(|e| Error::caused(ErrorKind::Io, "leftovers in tmp/ cannot be removed", e))?;
-    let mut visit = |frame: Frame<'_>| parts.replay(&newest, &frame).map_err(Into::into);
-    let (log, recovery) =
-        FileLog::open(Arc::clone(fs), &root.join("wal"), &outside.env, log_options(&newest), &mut visit)
-            .map_err(open_log_error)?;
-    parts.show(log.last_lsn());
-    let committed = Committed { newest, digest, previous, broken: None };
-    let engine = parts.into_engine(root, outside, manifests, committed, Box::new(log), lock);
+    if let Some((generation, error)) = &damaged {
+        let place = manifests.quarantine(*generation)?;
+        report.fell_back_from = Some(*generation);
+        report.found(format!("manifest/{generation:020}, now {}", place.display()), error);
+    }
+    let noted = recovery.checkpoint.map_or(0, |checkpoint| checkpoint.generation);
+    if noted > highest {
+        // What was opened holds everything all the same: its parts are there, and so is the log behind them.
+        let error = Error::corrupt(format!("the log knows the manifest {noted}, and the folder lacks it"));
+        report.fell_back_from = Some(noted);
+        report.found(format!("manifest/{noted:020}"), &error);
+    }
+    let highest = highest.max(noted);
+    // One that was set aside and not superseded since may need what the manifests here do not name.
+    let unread = previous_damaged.is_some() || highest > manifest.generation;
+    let committed = Committed { newest: manifest, digest, previous, highest, unread, broken: None };
+    let engine = parts.into_engine(root, outside, manifests, committed, Box::new(log), lock, report);
     // What cannot be collected now is tried again with the next commit; it takes nothing from what can be read.
     if let Err(error) = engine.collect(&engine.committed.lock()) {
         tracing::warn!(%error, "leftovers were not removed");
     }
     engine.kick();
-    Ok((engine, recovery))
+    Ok(engine)
+}
+
+/// Brings the parts of a manifest up to date, for writing.
+fn replayed(
+    root: &Path,
+    outside: &Outside,
+    mut loaded: Loaded,
+) -> Result<(Parts, FileLog, Recovery, Loaded)> {
+    let manifest = &mut loaded.manifest;
+    if manifest.features.ro_compat != 0 {
+        let text = format!(
+            "{} was written by a newer program; this one can only read it, with a `Reader`",
+            root.display()
+        );
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    manifest.epoch += 1;
+    let parts = Parts::open(&local_store(root, outside), manifest, None)?;
+    parts
+        .store
+        .clear_tmp()
+        .map_err(|e| Error::caused(ErrorKind::Io, "leftovers in tmp/ cannot be removed", e))?;
+    let mut visit = |frame: Frame<'_>| parts.replay(manifest, &frame).map_err(Into::into);
+    let (fs, wal) = (Arc::clone(&outside.fs), root.join("wal"));
+    let (log, recovery) =
+        FileLog::open(fs, &wal, &outside.env, log_options(manifest), &mut visit).map_err(open_log_error)?;
+    parts.show(log.last_lsn());
+    Ok((parts, log, recovery, loaded))
+}
+
+/// The newest manifest is damaged, and what the one before it needs is damaged, too.
+fn cannot_fall_back(damage: &Error, error: Error) -> Error {
+    let text = format!("{damage}; the generation before it does not do instead");
+    Error::caused(ErrorKind::Corrupt, text, error)
+}
+
+/// Fails unless `root` is a folder with a manifest in it.
+pub(crate) fn require_index(fs: &dyn Fs, root: &Path, manifests: &ManifestStore) -> Result<()> {
+    match fs.list(root) {
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => Err(not_a_folder(ErrorKind::NotFound, root)),
+        _ if manifests.generations()?.is_empty() => Err(no_index(root)),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn no_index(root: &Path) -> Error {
+    let text = format!("{} holds no index; `vectra create` makes one", root.display());
+    Error::new(ErrorKind::NotFound, text)
 }
 
 pub(crate) fn log_options(manifest: &Manifest) -> Options {

@@ -12,8 +12,11 @@ use vectra_wal::{Frame, Log};
 
 use crate::engine::{Committed, Engine, publish_effects};
 use crate::error::{Error, ErrorKind, Result};
+use crate::folder::process;
 use crate::maintain::Maintenance;
 use crate::manifest::{Manifest, ManifestStore};
+use crate::opened::OpenReport;
+use crate::read::ReadContext;
 use crate::recover::Outside;
 use crate::segment::mutable;
 use crate::segment::open::open_segment;
@@ -36,14 +39,13 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(crate) fn open(root: &Path, outside: &Outside, manifest: &Manifest) -> Result<Self> {
+    /// Opens every part that `manifest` names. What `earlier` has open of the same parts is used again.
+    pub(crate) fn open(
+        store: &Arc<dyn PartStore>,
+        manifest: &Manifest,
+        earlier: Option<&State>,
+    ) -> Result<Self> {
         let settings = manifest.settings.clone();
-        let store: Arc<dyn PartStore> = Arc::new(LocalStore::new(
-            Arc::clone(&outside.fs),
-            root,
-            Arc::clone(&outside.env.rng),
-            outside.mode,
-        ));
         let numbers = Arc::new(AtomicU64::new(1));
         let next = || numbers.fetch_add(1, Ordering::Relaxed);
         let (mut shards, mut states) = (Vec::new(), Vec::new());
@@ -51,7 +53,7 @@ impl Parts {
             let sealed = entry
                 .segments
                 .iter()
-                .map(|segment| open_segment(&*store, &settings, segment, next()))
+                .map(|segment| open_segment(&**store, &settings, segment, next(), earlier))
                 .collect::<Result<Vec<_>>>()?;
             let writer = mutable::create(&settings, next());
             let mutable = Arc::clone(&writer.segment);
@@ -61,7 +63,7 @@ impl Parts {
         let visible_lsn = manifest.durable_lsn();
         let cell = SnapshotCell::new(State { visible_lsn, generation: manifest.generation, shards: states });
         let router = Arc::new(manifest.shard_map.clone());
-        Ok(Self { settings, router, store, numbers, shards, cell })
+        Ok(Self { settings, router, store: Arc::clone(store), numbers, shards, cell })
     }
 
     /// Applies one frame of the log: a pure function of the frame and what came before.
@@ -106,6 +108,16 @@ impl Parts {
         self.shards.iter().for_each(|shard| shard.pending.lock().published(upto));
     }
 
+    /// What snapshots of this index need besides their state.
+    pub(crate) fn context(&self, outside: &Outside) -> Arc<ReadContext> {
+        Arc::new(ReadContext {
+            settings: self.settings.clone(),
+            router: Arc::clone(&self.router),
+            clock: Arc::clone(&outside.env.clock),
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an engine is made of what opening it brought together")]
     pub(crate) fn into_engine(
         self,
         root: &Path,
@@ -114,10 +126,15 @@ impl Parts {
         committed: Committed,
         log: Box<dyn Log>,
         lock: Box<dyn LockGuard>,
+        opened: OpenReport,
     ) -> Arc<Engine> {
         Arc::new(Engine {
             env: outside.env.clone(),
+            fs: Arc::clone(&outside.fs),
             root: root.to_owned(),
+            opened,
+            context: self.context(outside),
+            process: process(),
             settings: self.settings,
             router: self.router,
             store: self.store,
@@ -134,6 +151,12 @@ impl Parts {
             lock: Mutex::new(Some(lock)),
         })
     }
+}
+
+/// The parts in the folder of an index.
+pub(crate) fn local_store(root: &Path, outside: &Outside) -> Arc<dyn PartStore> {
+    let (fs, rng) = (Arc::clone(&outside.fs), Arc::clone(&outside.env.rng));
+    Arc::new(LocalStore::new(fs, root, rng, outside.mode))
 }
 
 /// An operation touches only rows older than itself. Sealed rows always are: what is replayed lies behind the LSN up to

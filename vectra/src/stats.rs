@@ -1,10 +1,13 @@
 //! Sizes and counts of an open index.
 
 use vectra_core::codec::Digest;
+use vectra_wal::{LogStats, Lsn};
 
 use crate::engine::Engine;
+use crate::maintain::Summary;
 use crate::manifest::SegmentEntry;
 use crate::segment::sealed::SealedView;
+use crate::snapshot::State;
 
 /// Sizes and counts at one moment; from [`crate::Index::stats`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +66,11 @@ pub struct SegmentStats {
 impl Stats {
     pub(crate) fn collect(engine: &Engine) -> Self {
         let state = engine.cell.load();
-        let log = engine.log.stats();
-        let committed = engine.summary();
+        Self::of(&state, engine.summary(), engine.log.durable_lsn(), engine.log.stats())
+    }
+
+    /// Of a state and the manifest and log behind it.
+    pub(crate) fn of(state: &State, committed: Summary, durable_lsn: Lsn, log: LogStats) -> Self {
         let shards = state.shards.iter().zip(committed.covered).map(|(shard, covered_lsn)| ShardStats {
             unsealed_rows: shard.unsealed().map(|s| u64::from(s.len())).sum(),
             unsealed_bytes: shard.unsealed().map(|s| s.bytes() as u64).sum(),
@@ -74,7 +80,7 @@ impl Stats {
         Self {
             items: state.shards.iter().map(|shard| shard.live(state.visible_lsn)).sum(),
             visible_lsn: state.visible_lsn,
-            durable_lsn: engine.log.durable_lsn(),
+            durable_lsn,
             generation: committed.generation,
             manifest: committed.digest,
             shards: shards.collect(),

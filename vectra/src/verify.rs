@@ -10,11 +10,15 @@ use vectra_wal::{FileLog, Frame};
 use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::check_format;
-use crate::manifest::{Loaded, Manifest, ManifestStore, SegmentEntry};
-use crate::recover::{Outside, log_options, open_log_error};
+use crate::manifest::{Chain, Loaded, Manifest, ManifestStore, SegmentEntry};
+use crate::reader::pin_newest;
+use crate::recover::{Outside, log_options, no_index, open_log_error};
 use crate::segment::index::SealedIndex;
 use crate::segment::truth::Truth;
 use crate::write::op::{self, FRAME_BATCH};
+
+/// How often the log is looked at again before it is called damaged.
+const LOG_CHECKS: u32 = 3;
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +47,7 @@ pub struct Report {
 }
 
 /// Checks the newest manifest in the folder `path`, the log, and every part the manifest names: every page of every
-/// section, every structure, every row. Changes nothing and takes no lock; do not run it while a writer is at work there.
+/// section, every structure, every row. Changes nothing but a pin of its own while it runs; a writer may be at work there.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] if there is no index, [`ErrorKind::Io`]. Damage is not an error but a finding.
@@ -55,17 +59,16 @@ pub(crate) fn verify_in(outside: &Outside, root: &Path) -> Result<Report> {
     let fs = &outside.fs;
     let manifests = ManifestStore::new(Arc::clone(fs), root);
     let mut report = Report::default();
-    let manifest = match manifests.load() {
-        Ok(Some(Loaded { newest, .. })) => newest,
-        Ok(None) => {
-            return Err(Error::new(ErrorKind::NotFound, format!("{} holds no index", root.display())));
-        }
-        Err(error) if error.kind() == ErrorKind::Corrupt => {
-            report.find("manifest", &error, true);
-            return Ok(report);
-        }
-        Err(error) => return Err(error),
-    };
+    // A writer at work meanwhile removes nothing that is looked at here.
+    let Some((chain, _pin)) = pin_newest(&manifests, root, outside)? else { return Err(no_index(root)) };
+    let Chain { loaded, damaged, highest, .. } = chain;
+    if let Some((generation, error)) = damaged {
+        report.find(format!("manifest/{generation:020}"), &error, true);
+    }
+    let Some(Loaded { manifest, previous_damaged, .. }) = loaded else { return Ok(report) };
+    if let Some(error) = previous_damaged {
+        report.find(format!("the generation before {}", manifest.generation), &error, false);
+    }
     report.generation = manifest.generation;
     match check_format(&**fs, root) {
         Err(error) if error.kind() == ErrorKind::Io => return Err(error),
@@ -76,7 +79,10 @@ pub(crate) fn verify_in(outside: &Outside, root: &Path) -> Result<Report> {
     for entry in manifest.shards.iter().flat_map(|shard| &shard.segments) {
         report.check_segment(&store, &manifest, entry);
     }
-    report.check_log(&**fs, root, &manifest)?;
+    report.check_log(&**fs, root, &manifest, &|| {
+        // Looked at after the log: what a writer publishes, it notes there afterwards.
+        Ok(manifests.generations()?.last().copied().unwrap_or(0).max(highest))
+    })?;
     Ok(report)
 }
 
@@ -99,8 +105,15 @@ impl Report {
         }
     }
 
-    /// Every frame, and every operation in it.
-    fn check_log(&mut self, fs: &dyn Fs, root: &Path, manifest: &Manifest) -> Result<()> {
+    /// Every frame, and every operation in it; and whether the log knows a manifest beyond the
+    /// `highest`.
+    fn check_log(
+        &mut self,
+        fs: &dyn Fs,
+        root: &Path,
+        manifest: &Manifest,
+        highest: &dyn Fn() -> Result<u64>,
+    ) -> Result<()> {
         let settings = &manifest.settings;
         let mut visit = |frame: Frame<'_>| match frame.kind {
             FRAME_BATCH => op::decode(frame.payload, frame.op_count, settings.dim as usize, settings.element)
@@ -108,7 +121,19 @@ impl Report {
                 .map_err(Into::into),
             kind => Err(format!("a frame of kind {kind}").into()),
         };
-        match FileLog::check(fs, &root.join("wal"), log_options(manifest), &mut visit) {
+        let mut check = || FileLog::check(fs, &root.join("wal"), log_options(manifest), &mut visit);
+        let mut checked = check();
+        for _ in 0..LOG_CHECKS {
+            // A writer at work may be caught between two states; damage stays.
+            if checked.is_err() {
+                checked = check();
+            }
+        }
+        match checked.map(|recovery| recovery.checkpoint) {
+            Ok(Some(noted)) if noted.generation > highest()? => {
+                let problem = "the log knows this manifest, and the folder lacks it";
+                self.find(format!("manifest/{:020}", noted.generation), &problem, true);
+            }
             Ok(_) => {}
             Err(error @ vectra_wal::OpenError::Io { .. }) => return Err(open_log_error(error)),
             Err(error) => self.find("log", &open_log_error(error), true),

@@ -15,7 +15,7 @@ pub(super) fn run(args: &DeleteArgs, output: &mut Output) -> Result<Exit> {
     let mut there = Vec::new();
     let mut missing: Vec<&ItemId> = Vec::new();
     for id in &args.ids {
-        match folder::find(&index, id).map_err(failed)? {
+        match folder::find(&index.snapshot(), id).map_err(failed)? {
             Some(item) => there.push(item.id),
             None => missing.push(id),
         }

@@ -13,13 +13,12 @@ use crate::output::{Output, id_json, vector_json};
 const SHOWN: usize = 8;
 
 pub(super) fn run(args: &GetArgs, output: &mut Output) -> Result<Exit> {
-    let index = folder::open(&args.index)?;
-    let found = folder::find(&index, &args.id).map_err(|e| Failure::of_index(&e, &args.index))?;
+    let index = folder::read(&args.index)?;
+    let found = folder::find(&index.snapshot(), &args.id).map_err(|e| Failure::of_index(&e, &args.index))?;
     let item = found.ok_or_else(|| {
         Failure::new(Exit::NotFound, format!("there is no item with the id `{}`", args.id))
             .hint("digits name a number, the hyphenated form a UUID, anything else a string; mind the case")
     })?;
-    index.close()?;
     let metadata = metadata_to_json(&item.metadata);
     if output.is_json() {
         let (id, vector) = (id_json(&item.id), vector_json(&item.vector));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use vectra::{Durability, FieldKind, Index, IndexedField, SegmentStats, Settings, Stats};
+use vectra::{Durability, FieldKind, IndexedField, Reader, SegmentStats, Settings, Stats};
 
 use crate::args::IndexArgs;
 use crate::exit::Exit;
@@ -12,18 +12,17 @@ use crate::folder;
 use crate::output::{Output, bytes, count};
 
 pub(super) fn run(args: &IndexArgs, output: &mut Output) -> Result<Exit> {
-    let index = folder::open(&args.index)?;
+    let index = folder::read(&args.index)?;
     let disk = folder::bytes_on_disk(&args.index);
     if output.is_json() {
         output.json(&as_json(&index, disk))?;
     } else {
         show(&index, disk, output)?;
     }
-    index.close()?;
     Ok(Exit::Ok)
 }
 
-fn as_json(index: &Index, disk: u64) -> Json {
+fn as_json(index: &Reader, disk: u64) -> Json {
     let (settings, stats) = (index.settings(), index.stats());
     let fields = settings.indexed_fields.iter().map(|f| json!({"path": f.path, "kind": kind(f)}));
     let segment = |s: &SegmentStats| {
@@ -54,7 +53,7 @@ fn as_json(index: &Index, disk: u64) -> Json {
     })
 }
 
-fn show(index: &Index, disk: u64, output: &mut Output) -> Result<()> {
+fn show(index: &Reader, disk: u64, output: &mut Output) -> Result<()> {
     let (settings, stats) = (index.settings(), index.stats());
     let (parts, log) = (bytes(stats.part_bytes()), bytes(stats.log_bytes));
     output.facts(&[
@@ -63,7 +62,7 @@ fn show(index: &Index, disk: u64, output: &mut Output) -> Result<()> {
             "vectors",
             format!("{} dimensions, {} distance, {}", settings.dim, settings.metric, settings.element),
         ),
-        ("indexed", indexed(settings)),
+        ("indexed", indexed(&settings)),
         ("durability", durability(settings.durability)),
         ("graph", format!("m {}, ef_construction {}", settings.m, settings.ef_construction)),
         ("search", format!("ef {} unless a query says otherwise", settings.ef_search)),

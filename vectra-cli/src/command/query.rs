@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use vectra::{Hit, Index, ItemId, Profile, metadata_to_json};
+use vectra::{Hit, ItemId, Profile, Reader, metadata_to_json};
 
 use crate::args::{QueryArgs, Question};
 use crate::exit::Exit;
@@ -20,7 +20,7 @@ pub(super) fn run(args: &QueryArgs, output: &mut Output) -> Result<Exit> {
         Failure::from(&e).hint(r#"for example --filter '{"section": "games", "size": {"$lt": 1000}}'"#)
     })?;
     let given = args.question.vector.as_deref().map(parse_vector).transpose()?;
-    let index = folder::open(&args.index)?;
+    let index = folder::read(&args.index)?;
     let (vector, like) = match given {
         Some(vector) => (vector, None),
         None => like(&index, args)?,
@@ -49,15 +49,14 @@ pub(super) fn run(args: &QueryArgs, output: &mut Output) -> Result<Exit> {
     } else {
         show(&hits, &profile, took, output)?;
     }
-    index.close()?;
     Ok(Exit::Ok)
 }
 
 /// The vector and id of the item that neighbours are wanted of.
-fn like(index: &Index, args: &QueryArgs) -> Result<(Vec<f32>, Option<ItemId>)> {
+fn like(index: &Reader, args: &QueryArgs) -> Result<(Vec<f32>, Option<ItemId>)> {
     let Question { like, .. } = &args.question;
     let id = like.as_ref().expect("the command line asks for a vector or an item");
-    let item = folder::find(index, id).map_err(|e| Failure::of_index(&e, &args.index))?;
+    let item = folder::find(&index.snapshot(), id).map_err(|e| Failure::of_index(&e, &args.index))?;
     let item = item.ok_or_else(|| {
         Failure::new(Exit::NotFound, format!("there is no item with the id `{id}`"))
             .hint("--like takes the id of an item of the index; --vector takes a vector")

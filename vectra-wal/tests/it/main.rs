@@ -6,6 +6,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod faults;
+mod follow;
 mod group;
 mod layout;
 mod marks;

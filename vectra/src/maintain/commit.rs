@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vectra_tier::PartRef;
-use vectra_wal::Lsn;
+use vectra_wal::{Checkpoint, Lsn};
 
 use super::fresh::Fresh;
 use super::upkeep::Summary;
@@ -128,7 +128,7 @@ impl Engine {
         if let Some(error) = &committed.broken {
             return Err(error.clone());
         }
-        manifest.generation = committed.newest.generation + 1;
+        manifest.generation = committed.highest + 1;
         manifest.previous = committed.digest;
         manifest.log_floor = manifest.replay_from();
         // Nobody can have seen what failed here, so the next commit may try again.
@@ -142,7 +142,9 @@ impl Engine {
             Ok(()) => {
                 let previous = std::mem::replace(&mut committed.newest, manifest);
                 (committed.previous, committed.digest) = (Some(previous), digest);
+                (committed.highest, committed.unread) = (committed.newest.generation, false);
                 *self.maintenance.summary.lock() = Summary::of(committed);
+                self.note_published(committed);
                 Ok(())
             }
             Err(error) => {
@@ -150,6 +152,17 @@ impl Engine {
                 committed.broken = Some(error.clone());
                 Err(error)
             }
+        }
+    }
+}
+
+impl Engine {
+    /// The log remembers the newest generation, so that its loss is noticed.
+    fn note_published(&self, committed: &Committed) {
+        let (generation, digest) = (committed.newest.generation, committed.digest.to_le_bytes());
+        if let Err(error) = self.log.note_checkpoint(Checkpoint { generation, digest }) {
+            // The manifest is published all the same; the next write meets the log's failure.
+            tracing::warn!(%error, "the log did not note the new generation");
         }
     }
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::engine::{Committed, Engine, append_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Manifest;
+use crate::reader::pins_held;
 
 impl Engine {
-    /// Removes what is referenced neither by the two newest manifests nor by anyone reading.
+    /// Removes what is referenced neither by the two newest manifests nor by anyone reading, here or in other processes.
     ///
     /// The log goes back as far as the *previous* generation needs it, so that a destroyed newest manifest loses
     /// nothing.
@@ -16,11 +17,15 @@ impl Engine {
         if let Some(error) = &committed.broken {
             return Err(error.clone());
         }
+        let Some(pinned) = self.pinned(committed)? else { return Ok(()) };
+        if committed.unread {
+            return Ok(());
+        }
         let previous = committed.previous.as_ref();
         let keep: BTreeSet<_> = committed
             .newest
             .parts()
-            .chain(previous.into_iter().flat_map(Manifest::parts))
+            .chain(previous.into_iter().chain(&pinned).flat_map(Manifest::parts))
             .map(|part| part.id)
             .collect();
         let failed = |e| Error::caused(ErrorKind::Io, "garbage cannot be collected", e);
@@ -30,8 +35,33 @@ impl Engine {
             }
         }
         let Some(previous) = previous else { return Ok(()) };
-        self.manifests.remove_below(previous.generation)?;
-        self.log.truncate(previous.log_floor.min(committed.newest.log_floor)).map_err(append_error)
+        let kept = pinned.iter().map(|manifest| manifest.generation).collect();
+        self.manifests.remove_below(previous.generation, &kept)?;
+        let floors = pinned.iter().chain([previous, &committed.newest]).map(|manifest| manifest.log_floor);
+        let floor = floors.min().expect("the newest is among them");
+        self.log.truncate(floor).map_err(append_error)
+    }
+
+    /// The manifests that readers in other processes hold, but for the two newest. Nothing if one of them cannot be
+    /// read: nobody knows what it needs.
+    fn pinned(&self, committed: &Committed) -> Result<Option<Vec<Manifest>>> {
+        let mut held = pins_held(&*self.fs, &self.root)?;
+        held.remove(&committed.newest.generation);
+        committed.previous.iter().for_each(|previous| _ = held.remove(&previous.generation));
+        let mut pinned = Vec::new();
+        for generation in held {
+            match self.manifests.read(generation) {
+                Ok((manifest, _)) => pinned.push(manifest),
+                // Collected before the pin was there; its reader sees that, and takes a newer one.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::Io => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "a reader holds a manifest that cannot be read; nothing is collected");
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(pinned))
     }
 
     /// Commits the same content once more when the last commit left something behind for its predecessor, and

@@ -14,4 +14,4 @@ mod wait;
 pub(crate) use fresh::Fresh;
 pub use goal::Health;
 pub(crate) use goal::{Goal, Maintenance};
-pub(crate) use upkeep::Upkeep;
+pub(crate) use upkeep::{Summary, Upkeep};

@@ -6,6 +6,7 @@ use vectra_core::codec::Digest;
 use vectra_wal::Lsn;
 
 use crate::engine::Committed;
+use crate::manifest::Manifest;
 
 /// How an open index looks after itself; chosen in the builder, kept nowhere.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +34,13 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(crate) fn of(committed: &Committed) -> Self {
-        Self {
-            generation: committed.newest.generation,
-            digest: committed.digest,
-            covered: committed.newest.shards.iter().map(|shard| shard.covered_lsn).collect(),
-            settled: committed.previous.is_none() || committed.is_settled(),
-        }
+        let settled = !committed.unread && (committed.previous.is_none() || committed.is_settled());
+        Self::of_manifest(&committed.newest, committed.digest, settled)
+    }
+
+    pub(crate) fn of_manifest(manifest: &Manifest, digest: Digest, settled: bool) -> Self {
+        let covered = manifest.shards.iter().map(|shard| shard.covered_lsn).collect();
+        Self { generation: manifest.generation, digest, covered, settled }
     }
 }
 

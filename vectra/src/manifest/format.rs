@@ -44,23 +44,40 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// Why a manifest cannot be used.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Its bytes are not those that were written.
+    Damaged(DecodeError),
+    /// Its bytes are right and say more than this program knows.
+    Newer(DecodeError),
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        Self::Damaged(error)
+    }
+}
+
 /// Reads what [`encode`] wrote; total over arbitrary bytes.
-pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, DecodeError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, Fault> {
     let body_len = bytes.len().checked_sub(16).ok_or(DecodeError::new(0, "manifest"))?;
     let (body, sum) = bytes.split_at(body_len);
     if body.get(..8) != Some(MAGIC) {
-        return Err(DecodeError::new(0, "manifest magic"));
+        return Err(DecodeError::new(0, "manifest magic").into());
     }
     if digest(body).to_le_bytes() != sum {
-        return Err(DecodeError::new(body_len, "manifest digest"));
+        return Err(DecodeError::new(body_len, "manifest digest").into());
     }
     let mut r = Reader::new(&body[8..]);
     if r.u16()? != VERSION {
-        return Err(DecodeError::new(8, "a manifest version this program knows"));
+        return Err(Fault::Newer(DecodeError::new(8, "a manifest version this program knows")));
     }
     let features = Features { compat: r.u32()?, ro_compat: r.u32()? };
     if r.u32()? != INCOMPAT {
-        return Err(r.error("only features this program knows; a newer one wrote the manifest"));
+        return Err(Fault::Newer(
+            r.error("only features this program knows; a newer one wrote the manifest"),
+        ));
     }
     let generation = r.u64()?;
     let previous = Digest::from_le_bytes(r.array()?);
@@ -77,7 +94,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, DecodeError> {
     let checkpoints = decode_checkpoints(&mut r, count)?;
     r.finish()?;
     if shards.len() != usize::from(settings.shards) || shard_map.shards() != settings.shards {
-        return Err(r.error("as many shards as the settings say"));
+        return Err(r.error("as many shards as the settings say").into());
     }
     let manifest = Manifest {
         generation,

@@ -3,7 +3,7 @@
 mod format;
 mod store;
 
-pub(crate) use store::{Loaded, ManifestStore};
+pub(crate) use store::{Chain, Loaded, ManifestStore};
 
 use vectra_core::codec::Digest;
 use vectra_shard::ShardMap;

@@ -1,5 +1,6 @@
 //! Committing and loading manifests: write, sync, link to the next number, sync the directory.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,42 +9,76 @@ use vectra_core::codec::{Digest, digest};
 use vectra_core::io::Fs;
 
 use super::Manifest;
-use super::format::{MANIFEST_BYTES_MAX, decode, encode};
-use crate::error::{Error, Result};
+use super::format::{Fault, MANIFEST_BYTES_MAX, decode, encode};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Digits of a generation in a name.
+const NUMBER_LEN: usize = 20;
+/// How the names in `quarantine/` of manifests begin.
+const SET_ASIDE: &str = "manifest-";
 
 /// The folder of manifests, `manifest/<generation>`.
 #[derive(Debug)]
 pub(crate) struct ManifestStore {
     fs: Arc<dyn Fs>,
+    root: PathBuf,
     dir: PathBuf,
     tmp: PathBuf,
+    quarantine: PathBuf,
 }
 
-/// The newest manifest and the one before it.
+/// A manifest as it was read from its file.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    pub(crate) newest: Manifest,
+    pub(crate) manifest: Manifest,
     pub(crate) digest: Digest,
+    /// The generation before it, if it is there and belongs to it.
     pub(crate) previous: Option<Manifest>,
+    /// What is wrong with the generation before it: what only that one names is not known.
+    pub(crate) previous_damaged: Option<Error>,
+}
+
+/// The folder of manifests as it was found.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    /// Numbers of the manifests there, ascending, at least one.
+    pub(crate) generations: Vec<u64>,
+    /// The newest that can be read, unless [`Chain::damaged`] says that there is none.
+    pub(crate) loaded: Option<Loaded>,
+    /// The newest manifest, if it is damaged: [`Chain::loaded`] is the one before it.
+    pub(crate) damaged: Option<(u64, Error)>,
+    /// The highest number that any manifest ever had, as far as names tell.
+    pub(crate) highest: u64,
 }
 
 impl ManifestStore {
     pub(crate) fn new(fs: Arc<dyn Fs>, root: &Path) -> Self {
-        Self { fs, dir: root.join("manifest"), tmp: root.join("tmp") }
+        let (dir, tmp, quarantine) = (root.join("manifest"), root.join("tmp"), root.join("quarantine"));
+        Self { fs, root: root.to_owned(), dir, tmp, quarantine }
     }
 
-    fn path(&self, generation: u64) -> PathBuf {
+    pub(crate) fn path(&self, generation: u64) -> PathBuf {
         self.dir.join(format!("{generation:020}"))
     }
 
     /// The generations in the folder, ascending; other names are ignored.
     pub(crate) fn generations(&self) -> Result<Vec<u64>> {
-        let entries = match self.fs.list(&self.dir) {
+        let number = |name: &str| (name.len() == NUMBER_LEN).then(|| name.parse().ok()).flatten();
+        self.numbers(&self.dir, &number)
+    }
+
+    /// The generations that were set aside, ascending.
+    fn set_aside(&self) -> Result<Vec<u64>> {
+        let number = |name: &str| name.strip_prefix(SET_ASIDE)?.get(..NUMBER_LEN)?.parse().ok();
+        self.numbers(&self.quarantine, &number)
+    }
+
+    fn numbers(&self, dir: &Path, number: &dyn Fn(&str) -> Option<u64>) -> Result<Vec<u64>> {
+        let entries = match self.fs.list(dir) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(Error::io(format!("{} cannot be listed", self.dir.display()), e)),
+            Err(e) => return Err(Error::io(format!("{} cannot be listed", dir.display()), e)),
         };
-        let number = |name: &str| (name.len() == 20).then(|| name.parse().ok()).flatten();
         let mut found: Vec<u64> =
             entries.iter().filter(|e| !e.is_dir).filter_map(|e| number(&e.name)).collect();
         found.sort_unstable();
@@ -83,14 +118,23 @@ impl ManifestStore {
         Ok(())
     }
 
-    fn read(&self, generation: u64) -> Result<(Manifest, Digest)> {
+    /// One manifest with the digest of its file.
+    pub(crate) fn read(&self, generation: u64) -> Result<(Manifest, Digest)> {
         let path = self.path(generation);
-        let bytes = self
-            .fs
-            .read(&path, MANIFEST_BYTES_MAX)
-            .map_err(|e| Error::io(format!("{} cannot be read", path.display()), e))?;
-        let manifest = decode(&bytes).map_err(|e| {
-            Error::caused(crate::ErrorKind::Corrupt, format!("the manifest {} is damaged", path.display()), e)
+        let bytes = self.fs.read(&path, MANIFEST_BYTES_MAX).map_err(|e| match e.kind() {
+            io::ErrorKind::InvalidData => {
+                Error::caused(ErrorKind::Corrupt, format!("the manifest {} is damaged", path.display()), e)
+            }
+            _ => Error::io(format!("{} cannot be read", path.display()), e),
+        })?;
+        let manifest = decode(&bytes).map_err(|fault| match fault {
+            Fault::Damaged(e) => {
+                Error::caused(ErrorKind::Corrupt, format!("the manifest {} is damaged", path.display()), e)
+            }
+            Fault::Newer(e) => {
+                let text = format!("the manifest {} was written by a newer program", path.display());
+                Error::caused(ErrorKind::Unsupported, text, e)
+            }
         })?;
         if manifest.generation != generation {
             return Err(Error::corrupt(format!(
@@ -102,33 +146,92 @@ impl ManifestStore {
         Ok((manifest, digest(&bytes)))
     }
 
-    /// The newest manifest; `None` when there is none at all.
-    pub(crate) fn load(&self) -> Result<Option<Loaded>> {
+    /// The newest manifest that can be read, and what is wrong with the others; `None` when there is none at all.
+    ///
+    /// Only damage to the newest makes it look at the one before: a disk that fails and a newer program's manifest are
+    /// errors, and nothing older than the one before is ever an answer.
+    pub(crate) fn load(&self) -> Result<Option<Chain>> {
         let generations = self.generations()?;
-        let Some(newest) = generations.last() else { return Ok(None) };
-        let (manifest, digest) = self.read(*newest)?;
-        let previous = match newest.checked_sub(1) {
-            Some(before) if generations.contains(&before) => {
-                let (previous, previous_digest) = self.read(before)?;
-                if previous_digest != manifest.previous {
-                    return Err(Error::corrupt("the two newest manifests do not belong together"));
+        let Some(newest) = generations.last().copied() else { return Ok(None) };
+        let highest = self.set_aside()?.last().copied().unwrap_or(0).max(newest);
+        let mut chain = Chain { generations, loaded: None, damaged: None, highest };
+        match self.load_one(newest, &chain.generations) {
+            Ok(loaded) => chain.loaded = Some(loaded),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                chain.damaged = Some((newest, error));
+                if let Some(before) = before(&chain.generations, newest) {
+                    chain.loaded = damaged_is_none(self.load_one(before, &chain.generations))?;
                 }
-                Some(previous)
             }
-            _ => None,
-        };
-        Ok(Some(Loaded { newest: manifest, digest, previous }))
+            Err(error) => return Err(error),
+        }
+        Ok(Some(chain))
     }
 
-    /// Removes every generation below `keep_from`.
-    pub(crate) fn remove_below(&self, keep_from: u64) -> Result<()> {
-        for generation in self.generations()?.into_iter().filter(|g| *g < keep_from) {
+    fn load_one(&self, generation: u64, generations: &[u64]) -> Result<Loaded> {
+        let (manifest, digest) = self.read(generation)?;
+        let mut loaded = Loaded { manifest, digest, previous: None, previous_damaged: None };
+        let Some(before) = before(generations, generation) else { return Ok(loaded) };
+        match self.read(before) {
+            Ok((previous, digest)) if digest == loaded.manifest.previous => loaded.previous = Some(previous),
+            // Kept for somebody who reads it, long after its successors went.
+            Ok(_) if before + 1 < generation => {}
+            Ok(_) => {
+                let text =
+                    format!("the manifest {} is not the one that came before", self.path(before).display());
+                loaded.previous_damaged = Some(Error::corrupt(text));
+            }
+            Err(error) if error.kind() == ErrorKind::Corrupt => loaded.previous_damaged = Some(error),
+            Err(error) => return Err(error),
+        }
+        Ok(loaded)
+    }
+
+    /// Moves a damaged manifest out of the way, into `quarantine/`, and returns where it is now.
+    pub(crate) fn quarantine(&self, generation: u64) -> Result<PathBuf> {
+        let failed = |e| Error::io(cannot(generation, "set aside"), e);
+        match self.fs.mkdir(&self.quarantine) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
+            _ => {}
+        }
+        self.fs.sync_dir(&self.root).map_err(failed)?;
+        let mut to = self.quarantine.join(format!("{SET_ASIDE}{generation:020}"));
+        let mut copy = 1;
+        // What was set aside earlier stays as it is.
+        while self.fs.exists(&to).map_err(failed)? {
+            to = self.quarantine.join(format!("{SET_ASIDE}{generation:020}.{copy}"));
+            copy += 1;
+        }
+        self.fs.rename(&self.path(generation), &to).map_err(failed)?;
+        // First where it goes to: the number stays taken, whatever a power cut leaves.
+        self.fs.sync_dir(&self.quarantine).map_err(failed)?;
+        self.fs.sync_dir(&self.dir).map_err(failed)?;
+        Ok(to)
+    }
+
+    /// Removes every generation below `keep_from` but those in `kept`.
+    pub(crate) fn remove_below(&self, keep_from: u64, kept: &BTreeSet<u64>) -> Result<()> {
+        let old = |generation: &u64| *generation < keep_from && !kept.contains(generation);
+        for generation in self.generations()?.into_iter().filter(old) {
             let path = self.path(generation);
             self.fs
                 .remove(&path)
                 .map_err(|e| Error::io(format!("{} cannot be removed", path.display()), e))?;
         }
         Ok(())
+    }
+}
+
+/// The number in `generations` (ascending) that comes before `generation`.
+fn before(generations: &[u64], generation: u64) -> Option<u64> {
+    generations.iter().rev().find(|number| **number < generation).copied()
+}
+
+/// Two damaged manifests are one too many; that is for the caller to say.
+fn damaged_is_none<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+        other => other.map(Some),
     }
 }
 

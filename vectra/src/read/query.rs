@@ -118,7 +118,7 @@ impl<'v> QueryBuilder<'v> {
     /// # Errors
     /// As [`QueryBuilder::run`].
     pub fn run_profiled(self) -> Result<(Vec<Hit>, Profile)> {
-        let settings = &self.snapshot.engine.settings;
+        let settings = &self.snapshot.context.settings;
         validate::vector(self.vector, settings)
             .map_err(|text| Error::invalid(format!("the query: {text}")))?;
         if self.k > TOP_K_MAX {
@@ -135,7 +135,7 @@ impl<'v> QueryBuilder<'v> {
             effort: self.effort,
             filter: self.filter.clone(),
         };
-        let now = self.snapshot.engine.env.clock.now();
+        let now = self.snapshot.context.clock.now();
         let deadline = self.timeout.map(|timeout| now.saturating_add(timeout));
         let mut ctx = QueryCtx { deadline, ..QueryCtx::default() };
         let found = self.pinned().search(&query, &mut ctx).map_err(search_error)?;
@@ -155,15 +155,15 @@ impl<'v> QueryBuilder<'v> {
     }
 
     fn pinned(&self) -> ShardSet {
-        let (engine, state) = (&self.snapshot.engine, &self.snapshot.state);
+        let (context, state) = (&self.snapshot.context, &self.snapshot.state);
         let shards = state.shards.iter().enumerate().map(|(number, shard)| {
             Arc::new(PinnedShard {
                 number: number as u16,
                 state: Arc::clone(shard),
                 visible_lsn: state.visible_lsn,
-                metric: engine.settings.metric,
-                ef_default: engine.settings.ef_search,
-                clock: Arc::clone(&engine.env.clock),
+                metric: context.settings.metric,
+                ef_default: context.settings.ef_search,
+                clock: Arc::clone(&context.clock),
             }) as Arc<dyn Searcher>
         });
         ShardSet::new(shards.collect())

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use vectra_core::ItemId;
 
+use super::context::ReadContext;
 use super::hydrate;
 use super::query::QueryBuilder;
-use crate::engine::Engine;
 use crate::error::Result;
 use crate::item::{Item, Page};
+use crate::reader::Pin;
 use crate::snapshot::{Located, State};
 
 /// The index as it was at one moment. Writes that come later do not change what it answers.
@@ -16,8 +17,10 @@ use crate::snapshot::{Located, State};
 /// It keeps the files it reads from until it is dropped, so do not keep it longer than needed.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) context: Arc<ReadContext>,
     pub(crate) state: Arc<State>,
+    /// Keeps the files of a snapshot that another process's garbage collection must respect.
+    pub(crate) pin: Option<Arc<Pin>>,
 }
 
 impl Snapshot {
@@ -42,7 +45,7 @@ impl Snapshot {
     }
 
     fn locate(&self, id: &ItemId) -> Result<Option<Located<'_>>> {
-        let shard = usize::from(self.engine.router.route(&id.encode()));
+        let shard = usize::from(self.context.router.route(&id.encode()));
         self.state.shards[shard].find(id, self.state.visible_lsn)
     }
 

@@ -13,31 +13,41 @@ use super::truth::Truth;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{SegmentEntry, Tier};
 use crate::settings::Settings;
+use crate::snapshot::State;
 
-/// Opens one segment's parts. Damage to the derived part is survived; damage to the truth is not.
+/// Opens one segment's parts, except those that `earlier` has open. Damage to the derived part is survived; damage to the truth is not.
 pub(crate) fn open_segment(
     store: &dyn PartStore,
     settings: &Settings,
     entry: &SegmentEntry,
     number: u64,
+    earlier: Option<&State>,
 ) -> Result<SealedView> {
     if entry.tier == Tier::Cold {
         let text = "a segment rests in an object store, which this build cannot read";
         return Err(Error::new(ErrorKind::Unsupported, text));
     }
     let open = |part: &PartRef| store.open(part).map_err(|e| Error::open_part(part, e));
-    let truth = Arc::new(Truth::open(open(&entry.rows_part)?, open(&entry.meta_part)?, settings)?);
+    let same = |parts: fn(&SegmentEntry) -> [Option<PartRef>; 2]| {
+        let mut views = earlier.iter().flat_map(|state| &state.shards).flat_map(|shard| &shard.sealed);
+        views.find(|view| parts(&view.segment.entry) == parts(entry)).map(|view| &view.segment)
+    };
+    let truth = match same(|entry| [Some(entry.rows_part), Some(entry.meta_part)]) {
+        Some(segment) => Arc::clone(&segment.truth),
+        None => Arc::new(Truth::open(open(&entry.rows_part)?, open(&entry.meta_part)?, settings)?),
+    };
     if truth.rows() != entry.rows {
         return Err(Error::corrupt("a segment has another number of rows than its manifest says"));
     }
-    let index = match &entry.index_part {
-        Some(part) => open(part)
+    let index = match (&entry.index_part, same(|entry| [entry.index_part, None])) {
+        (Some(_), Some(segment)) if segment.index.is_some() => segment.index.clone(),
+        (Some(part), _) => open(part)
             .and_then(|handle| {
                 SealedIndex::open(handle, settings.dim as usize, settings.metric).map(Arc::new)
             })
             .map(Some)
             .or_else(rebuild_damaged)?,
-        None => None,
+        (None, _) => None,
     };
     let column = |part: &PartRef, kind| -> Result<Vec<u8>> {
         let section = open(part)?.section(kind, DEFAULT_FIELD).map_err(Error::read_part)?;

@@ -4,6 +4,7 @@
 mod api;
 mod concurrent;
 mod crash;
+mod fallback;
 mod faults;
 mod flips;
 mod kill;
@@ -11,6 +12,8 @@ mod lanes;
 mod maintain;
 mod meddle;
 mod model;
+mod reader_process;
+mod readers;
 mod real;
 mod recall;
 mod refuse;

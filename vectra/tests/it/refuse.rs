@@ -376,6 +376,8 @@ fn damaged_files_are_named() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("index");
     drop(filled(&path));
+    // With nothing to fall back to.
+    std::fs::remove_file(file_in(&path.join("manifest"), |names| names.next())).expect("removed");
     let manifest = file_in(&path.join("manifest"), |names| names.last());
     let name = manifest.file_name().and_then(|name| name.to_str()).expect("a number").to_owned();
     damaged(&manifest, &path, ErrorKind::Corrupt, &name);

@@ -1,0 +1,8 @@
+//! Reading beside a writer in another process: pins, and what follows the writer's commits and log.
+
+mod pin;
+mod process;
+mod view;
+
+pub(crate) use pin::{Pin, pin_generation, pin_newest, pins_held};
+pub use process::Reader;

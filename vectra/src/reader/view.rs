@@ -1,0 +1,143 @@
+//! One generation as a reader sees it, and the log behind it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vectra_core::codec::Digest;
+use vectra_tier::PartStore;
+use vectra_wal::{Frame, LogStats, LogTail, Progress};
+
+use super::pin::{Pin, pin_newest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::folder::check_format;
+use crate::manifest::{Chain, Loaded, Manifest, ManifestStore};
+use crate::read::Snapshot;
+use crate::recover::{Outside, log_options, no_index, open_log_error, require_index};
+use crate::replay::Parts;
+use crate::snapshot::State;
+
+/// How often a writer may get ahead of a reader that opens the index, or change the log under its eyes.
+const TRIES: u32 = 32;
+
+/// The folder of an index, to be read only.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) root: PathBuf,
+    pub(super) outside: Outside,
+    pub(super) manifests: ManifestStore,
+    /// One for all generations, so that a part which several name is opened once.
+    pub(super) store: Arc<dyn PartStore>,
+}
+
+/// A pinned generation with the log replayed as far as it is durable.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) manifest: Manifest,
+    pub(super) digest: Digest,
+    /// The newest number in the folder when this was opened.
+    newest: u64,
+    parts: Parts,
+    tail: LogTail,
+    /// Replaying the log failed half way.
+    broken: bool,
+    pin: Option<Arc<Pin>>,
+}
+
+impl Folder {
+    /// Opens the newest generation. The parts that `earlier` has open are used again.
+    ///
+    /// A writer may commit, collect and cut its log meanwhile. The pin ends that for what this reader needs; until it
+    /// is in place, and where there can be none, what fails is tried again with what is newest then.
+    pub(super) fn open(&self, earlier: Option<&State>) -> Result<View> {
+        require_index(&*self.outside.fs, &self.root, &self.manifests)?;
+        check_format(&*self.outside.fs, &self.root)?;
+        let mut outcome = Err(no_index(&self.root));
+        for _ in 0..TRIES {
+            let before = self.manifests.generations()?;
+            outcome = self.try_open(earlier);
+            // Damage stays; what a writer was about to do passes. The log changes without a new generation, too.
+            let again = outcome.as_ref().is_err_and(may_pass)
+                && (self.manifests.generations()? != before || is_about_log(&outcome));
+            if !again {
+                break;
+            }
+        }
+        outcome
+    }
+
+    fn try_open(&self, earlier: Option<&State>) -> Result<View> {
+        let pinned = pin_newest(&self.manifests, &self.root, &self.outside)?;
+        let (Chain { generations, loaded, damaged, .. }, pin) = pinned.ok_or_else(|| no_index(&self.root))?;
+        let newest = generations.last().copied().expect("a chain holds a number");
+        let Loaded { manifest, digest, .. } = match (loaded, damaged) {
+            (Some(loaded), None) => loaded,
+            (Some(loaded), Some((_, error))) => {
+                tracing::warn!(%error, "the generation before the newest is read instead");
+                loaded
+            }
+            (None, Some((_, error))) => return Err(error),
+            (None, None) => return Err(no_index(&self.root)),
+        };
+        let parts = Parts::open(&self.store, &manifest, earlier)?;
+        let tail = LogTail::new(&self.root.join("wal"), log_options(&manifest));
+        let mut view = View { manifest, digest, newest, parts, tail, broken: false, pin: pin.map(Arc::new) };
+        if view.catch_up(&self.outside)? {
+            return Ok(view);
+        }
+        Err(Error::new(ErrorKind::Unavailable, "the log was exchanged while it was read; try again"))
+    }
+}
+
+/// Whether the error may come from a writer's work: a file that is gone, bytes read while they were written.
+fn may_pass(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io | ErrorKind::NotFound | ErrorKind::Unavailable)
+}
+
+/// Whether the log is to blame, which may have been caught between two states.
+fn is_about_log(outcome: &Result<View>) -> bool {
+    let source = outcome.as_ref().err().and_then(std::error::Error::source);
+    source.is_some_and(|source| source.is::<vectra_wal::OpenError>())
+}
+
+impl View {
+    /// Whether there is a newer generation.
+    pub(super) fn is_outdated(&self, manifests: &ManifestStore) -> Result<bool> {
+        Ok(manifests.generations()?.last() != Some(&self.newest))
+    }
+
+    /// Replays what is new in the log, as far as it is durable; false if this view cannot go on, and never will.
+    pub(super) fn catch_up(&mut self, outside: &Outside) -> Result<bool> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Ok(false);
+        }
+        let Self { parts, manifest, tail, .. } = self;
+        let mut visit = |frame: Frame<'_>| parts.replay(manifest, &frame).map_err(Into::into);
+        match tail.advance(&*outside.fs, &mut visit).map_err(open_log_error)? {
+            Progress::UpTo(lsn) => {
+                parts.show(lsn);
+                self.broken = false;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    pub(super) fn snapshot(&self, outside: &Outside) -> Snapshot {
+        Snapshot {
+            context: self.parts.context(outside),
+            state: self.parts.cell.load(),
+            pin: self.pin.clone(),
+        }
+    }
+
+    pub(super) fn log(&self) -> LogStats {
+        self.tail.stats()
+    }
+}
+
+/// The folder `root`, nothing of it opened yet.
+pub(super) fn folder(root: &Path, outside: Outside) -> Folder {
+    let manifests = ManifestStore::new(Arc::clone(&outside.fs), root);
+    let store = crate::replay::local_store(root, &outside);
+    Folder { root: root.to_owned(), outside, manifests, store }
+}
