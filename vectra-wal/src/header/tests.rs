@@ -116,7 +116,7 @@ fn a_header_that_contradicts_itself_is_bad() {
 }
 
 #[test]
-fn regress_weaviate_1703_tmp_name() {
+fn only_exact_names_are_those_of_log_files() {
     let foreign = [
         "00000000000000000001.wal.tmp",
         "1.wal",

@@ -9,17 +9,17 @@ use vectra_wal::{Durability, FileLog, Log, OpenError, Options, Recovery};
 
 use crate::world::{Owned, open, payload, sim_env};
 
-const HEADER: usize = 4096;
-const FRAME: usize = 56;
+pub(crate) const HEADER: usize = 4096;
+pub(crate) const FRAME: usize = 56;
 
 /// The files of a log by name.
-type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-fn dir() -> PathBuf {
+pub(crate) fn dir() -> PathBuf {
     PathBuf::from("/wal")
 }
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     let mut options = Options::new([5; 16]);
     (options.file_bytes_min, options.file_bytes_max, options.reserve_bytes) =
         (HEADER as u64 + 300, HEADER as u64 + 300, 0);
@@ -27,7 +27,7 @@ fn options() -> Options {
 }
 
 /// Seven synced frames in three files, or four if the log is closed.
-fn build(close: bool, reserve_bytes: u64) -> (Files, Vec<Owned>) {
+pub(crate) fn build(close: bool, reserve_bytes: u64) -> (Files, Vec<Owned>) {
     let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
     let (env, _) = sim_env(4);
     let options = Options { reserve_bytes, ..options() };
@@ -50,7 +50,7 @@ fn read(fs: &dyn Fs) -> Files {
 }
 
 /// Opens what `files` make up.
-fn opened(files: &Files, options: Options) -> Result<(Recovery, Vec<Owned>), OpenError> {
+pub(crate) fn opened(files: &Files, options: Options) -> Result<(Recovery, Vec<Owned>), OpenError> {
     let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
     fs.mkdir(&dir()).expect("memory");
     for (name, content) in files {
@@ -65,18 +65,18 @@ fn opened(files: &Files, options: Options) -> Result<(Recovery, Vec<Owned>), Ope
     outcome.map(|(_, recovery, frames)| (recovery, frames))
 }
 
-fn name(seq: u64) -> String {
+pub(crate) fn name(seq: u64) -> String {
     format!("{seq:020}.wal")
 }
 
 /// `files` with one of them changed.
-fn with(files: &Files, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Files {
+pub(crate) fn with(files: &Files, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Files {
     let mut files = files.clone();
     change(files.get_mut(name).expect("a file of the log"));
     files
 }
 
-fn is_corruption<T>(outcome: &Result<T, OpenError>) -> bool {
+pub(crate) fn is_corruption<T>(outcome: &Result<T, OpenError>) -> bool {
     matches!(outcome, Err(OpenError::Corruption(_)))
 }
 
@@ -167,73 +167,6 @@ fn damage_to_a_log_that_was_not_closed_takes_at_most_what_nothing_testifies_to()
             Err(e) => assert!(is_corruption::<()>(&Err(e)), "byte {at}"),
         }
     }
-}
-
-#[test]
-fn regress_rocksdb_7701_hole() {
-    let (files, _) = build(false, 0);
-    for file in [1, 2, 3].map(name) {
-        let hole = with(&files, &file, |bytes| bytes[HEADER..HEADER + FRAME].fill(0));
-        let outcome = opened(&hole, options());
-        match outcome {
-            Err(OpenError::Corruption(at)) => {
-                assert_eq!(
-                    (at.file, at.offset, at.found.as_str()),
-                    (dir().join(&file), HEADER as u64, "no frame")
-                );
-            }
-            other => panic!("a hole in {file}: {other:?}"),
-        }
-    }
-}
-
-#[test]
-fn regress_rocksdb_12488_zero_tail() {
-    let (files, frames) = build(true, 0);
-    for file in [1, 2, 3].map(name) {
-        let zeros = with(&files, &file, |bytes| bytes[HEADER + FRAME + 8..].fill(0));
-        assert!(is_corruption(&opened(&zeros, options())), "{file}");
-    }
-    // In the newest file of a log that was not closed, the owner's knowledge decides.
-    let (files, _) = build(false, 0);
-    let zeros = with(&files, &name(3), |bytes| bytes[HEADER..].fill(0));
-    let (recovery, left) = opened(&zeros, options()).expect("an empty file looks like this");
-    assert!(!recovery.torn && frames.starts_with(&left) && left.len() < 7);
-    let known = Options { durable_floor: frames[6].last_lsn(), ..options() };
-    assert!(is_corruption(&opened(&zeros, known)));
-}
-
-#[test]
-fn regress_rocksdb_12488_clean_truncation_of_a_middle_file() {
-    let (files, frames) = build(true, 0);
-    let mut cuts = 0;
-    for seq in [1, 2, 3] {
-        let file = name(seq);
-        let mut at = HEADER;
-        while at < files[&file].len() - FRAME - 8 {
-            let cut = with(&files, &file, |bytes| bytes.truncate(at));
-            assert!(is_corruption(&opened(&cut, options())), "{file} cut between frames at {at}");
-            let len = u32::from_le_bytes(files[&file][at + 8..at + 12].try_into().expect("4 bytes"));
-            at += (FRAME + len as usize).next_multiple_of(8);
-            cuts += 1;
-        }
-    }
-    assert_eq!(cuts, frames.len());
-}
-
-#[test]
-fn regress_rocksdb_13226_a_missing_file() {
-    let (files, _) = build(true, 0);
-    for seq in 1..=4 {
-        let mut files = files.clone();
-        files.remove(&name(seq));
-        let outcome = opened(&files, options());
-        assert!(is_corruption(&outcome), "without file {seq}: {outcome:?}");
-    }
-    let (mut files, _) = build(false, 0);
-    files.remove(&name(3));
-    assert!(is_corruption(&opened(&files, options())), "the seal names the newest file");
-    assert!(matches!(opened(&Files::new(), options()), Err(OpenError::Missing { .. })));
 }
 
 #[test]

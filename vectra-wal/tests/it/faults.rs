@@ -145,7 +145,7 @@ fn a_file_that_cannot_be_removed_does_not_stop_the_log() {
 }
 
 /// A log with several files, and how many frames it holds.
-fn filled() -> (World, Ledger) {
+pub(crate) fn filled() -> (World, Ledger) {
     let world = World::new(9, CrashModel::WeakPosix);
     let mut ledger = Ledger::default();
     let steps = [200, 400, 10, 600, 500, 30, 900].map(|len| Step::Append(len, 1, Durability::Sync));
@@ -211,52 +211,6 @@ fn waiting_threads_hear_of_the_failure() {
     let (_, recovery, frames) =
         open(Arc::new(fs.crash(1)), Path::new("/wal"), &env, Options::new([1; 16])).expect("opens");
     assert!(recovery.last_lsn >= durable && frames.len() as u64 == recovery.last_lsn);
-}
-
-#[test]
-fn regress_rocksdb_6288_eio_is_not_end_of_log() {
-    let (world, ledger) = filled();
-    let whole = World::on(world.fs.crash(1), 1);
-    whole.open(&mut ledger.clone()).expect("an intact log");
-    let reads = whole.fs.reads();
-    assert!(reads > 10, "only {reads} reads");
-    for n in 1..=reads {
-        let fs = world.fs.crash(1);
-        fs.fail_read(n, Fault::Eio, false);
-        let (env, _) = sim_env(1);
-        let outcome = open(Arc::new(fs.clone()), &wal_dir(), &env, small_options());
-        assert!(matches!(outcome, Err(OpenError::Io { .. })), "read {n} of {reads}: {outcome:?}");
-        World::on(fs, 2).open(&mut ledger.clone()).expect("the failed open did no harm");
-
-        let fs = world.fs.crash(1);
-        fs.fail_read(n, Fault::Short, false);
-        World::on(fs, 2).open(&mut ledger.clone()).expect("a short read is read on");
-    }
-}
-
-#[test]
-fn regress_fsyncgate_what_was_read_from_the_cache_is_made_durable_before_it_is_served() {
-    let (world, mut ledger) = filled();
-    // A rehearsal tells the number of the sync that will fail.
-    let rehearsal = World::on(world.fs.crash(1), 1);
-    rehearsal.run(&mut ledger.clone(), &[Step::Append(50, 1, Durability::Sync)]).expect("no fault");
-    let sync =
-        rehearsal.fs.trace().iter().rev().find(|call| call.kind == CallKind::SyncData).expect("a sync").n;
-
-    let failing = World::on(world.fs.crash(1), 1);
-    failing.fs.fail_call(sync, Fault::SyncFailed { content: SyncedContent::Kept }, false);
-    let outcome = failing.run(&mut ledger, &[Step::Append(50, 1, Durability::Sync)]);
-    assert!(matches!(outcome, Err(Stop::Failed(_))), "{outcome:?}");
-    // The process starts again and finds the frame in the cache, although the disk does not have it.
-    let frames = ledger.frames.len();
-    let log = World::on(failing.fs.clone(), 2).open(&mut ledger).expect("opens");
-    assert_eq!(ledger.frames.len(), frames, "the frame was served");
-    drop(log);
-    for seed in 0..8 {
-        World::on(failing.fs.crash(seed), 3)
-            .open(&mut ledger.clone())
-            .expect("what was served is still there");
-    }
 }
 
 #[test]

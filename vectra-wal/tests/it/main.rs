@@ -10,5 +10,6 @@ mod follow;
 mod group;
 mod layout;
 mod marks;
+mod regressions;
 mod salvage;
 mod syncs;

@@ -22,9 +22,11 @@ fn sweep(seed: u64) -> Sweep {
     Sweep { nested: 0, variants: 4, script, ..Sweep::new(settings, MODELS[(seed % 2) as usize]) }
 }
 
-/// The syncs that the scenario of `seed` reaches.
+/// The syncs that the scenario of `seed` reaches, but for those of marks: they help against damage that comes later, of
+/// which there is none here (the log's own sweep has some).
 fn sites(seed: u64) -> BTreeSet<SyncSite> {
-    sweep(seed).calls(seed).unwrap_or_else(|e| panic!("{e}")).fs.sync_sites()
+    let all = sweep(seed).calls(seed).unwrap_or_else(|e| panic!("{e}")).fs.sync_sites();
+    all.into_iter().filter(|site| !site.file.ends_with("mark.rs")).collect()
 }
 
 /// The first broken promise without the sync at `site`.
