@@ -10,10 +10,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-
 use crate::error::AppendError;
 use crate::log::{LogStats, Lsn, Ticket};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::writer::{Queued, Writer};
 
 pub(crate) use mark::MarkDue;
@@ -163,7 +162,7 @@ impl Group {
                 return Err(fault);
             }
             if state.busy {
-                self.turn_ended.wait(&mut state);
+                state = self.waited(state);
             } else {
                 state = self.lead(state, Some(publish));
             }
@@ -240,7 +239,7 @@ impl Group {
     fn wait_for_turn(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock();
         while state.busy {
-            self.turn_ended.wait(&mut state);
+            state = self.waited(state);
         }
         state
     }
@@ -271,9 +270,8 @@ impl Group {
         state.fault_of(state.last_lsn).map_or(Ok(()), Err)
     }
 
-    fn waited<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.turn_ended.wait(&mut state);
-        state
+    fn waited<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.turn_ended.wait(state)
     }
 
     /// Notes that what is written must be durable at `due`; whether the caller must arrange a background sync then.

@@ -14,6 +14,7 @@ mod header;
 mod group;
 mod log_file;
 mod mark;
+mod sync;
 mod truncate;
 mod writer;
 
