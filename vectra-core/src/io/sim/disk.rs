@@ -321,9 +321,6 @@ impl Disk {
     /// Makes names durable: those in the directory or, on ext4, all there are.
     pub(super) fn sync_names(&mut self, id: InodeId, extent: Extent) -> io::Result<()> {
         let model = self.model;
-        if model == CrashModel::Windows {
-            return Ok(());
-        }
         let dir = self.dir_mut(id)?;
         match extent {
             Extent::Failed(SyncedContent::Kept) => dir.pending.clear(),
@@ -332,7 +329,8 @@ impl Disk {
                 CrashModel::WeakPosix => {
                     dir.sync();
                 }
-                CrashModel::Ext4Ordered | CrashModel::Windows => self.sync_journal(),
+                CrashModel::Ext4Ordered => self.sync_journal(),
+                CrashModel::Windows => drop(self.sync_all_names()),
             },
         }
         Ok(())

@@ -67,7 +67,6 @@ impl Disk {
 
     fn rename(&mut self, from: &[String], to: &[String]) -> io::Result<()> {
         let inode = self.lookup_file(from)?;
-        self.require_closed(inode)?;
         let (from_dir, from) = self.split(from)?;
         if to.is_empty() {
             return Err(ErrorKind::IsADirectory.into());

@@ -73,11 +73,12 @@ pub enum CrashModel {
     Ext4Ordered,
     /// About what NTFS does.
     ///
-    /// Names need no sync of their directory, which does nothing here: name operations survive as a prefix of their
-    /// order over the whole volume, renames always whole, and syncing any file makes all names durable. Sectors
+    /// Name operations survive as a prefix of their order over the whole volume, renames always whole, and syncing any
+    /// file or directory makes all names durable. Nothing ties the content of files to their names. Sectors
     /// written since the file's last sync are kept or dropped whole, each on its own, with zeros where new ones are
-    /// missing; the length is any that the file had since. A file that is open can be neither removed nor renamed
-    /// nor replaced (`PermissionDenied`); a read-only one can.
+    /// missing; the length is any that the file had since. A file that is open can be neither removed nor replaced by a
+    /// rename (`PermissionDenied`), though it can be renamed itself, as the standard library opens files; a read-only
+    /// one can be removed.
     Windows,
 }
 
