@@ -1,4 +1,4 @@
-//! Repository tasks: `cargo xtask ci`, `cargo xtask tidy`, `cargo xtask bench`.
+//! Repository tasks: `cargo xtask ci`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask faults`.
 //!
 //! This program drives cargo and git; it links none of the workspace's crates, so that a broken crate
 //! never stops the tool that would report it.
@@ -10,6 +10,7 @@
 
 mod bench;
 mod ci;
+mod faults;
 mod process;
 mod tidy;
 mod workspace;
@@ -41,6 +42,8 @@ enum Task {
     },
     /// Run vectra-bench on a generated, seeded, clustered data set.
     Bench(bench::Options),
+    /// Run the fault tests of the database, every day's counts or those of the long gate.
+    Faults(faults::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Tidy { bless_format } => tidy::run(bless_format),
         Task::Bench(options) => bench::run(&options),
+        Task::Faults(options) => faults::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! Power cuts at every call that reaches the disk, and again while the engine recovers.
+//! Power cuts in the midst of every call that changes the disk, and again while the engine recovers.
 //!
 //! What was acknowledged is there, exactly; the operation under way is there whole or not at all; nothing is invented;
 //! it always opens. Then work goes on, the power is cut again at a random moment of that, and once more.
@@ -7,88 +7,17 @@ use std::path::Path;
 
 use vectra::{Durability, ErrorKind, Metric, Settings};
 use vectra_core::io::Fs;
-use vectra_core::io::sim::{CrashModel, SyncSite};
+use vectra_core::io::sim::{CrashModel, SimFs, SyncSite};
 use vectra_core::testing::oracle::Dice;
 
-use crate::world::{Broken, Ledger, MODELS, Op, Run, World, check, check_items, sweep_factor, tiny};
+use crate::evidence::{Evidence, target};
+use crate::world::{
+    Broken, Ledger, MODELS, Op, Run, Shot, World, aftermath, check, check_items, lazy_script, random_script,
+    script, tiny,
+};
 
-/// Insert, batch, upsert, update and delete of sealed and unsealed rows, several seals, merges, graphs, compaction,
-/// new log files, a kill and two closes.
-pub(crate) fn script() -> Vec<Op> {
-    use Op::{Close, Compact, Delete, Flush, Insert, Kill, Optimize, Steps, Update, Upsert};
-    vec![
-        Insert(vec![1]),
-        Insert(vec![2, 3, 4, 5]),
-        Upsert(vec![2]),
-        Update(vec![3]),
-        Delete(vec![4]),
-        Steps(2),
-        Insert(vec![6, 7, 8, 9]),
-        Steps(1),
-        Update(vec![1]),
-        Delete(vec![2, 5]),
-        Upsert(vec![3, 10]),
-        Kill,
-        Insert(vec![4, 11, 12, 13]),
-        Update(vec![6, 11]),
-        Steps(2),
-        Delete(vec![7, 12]),
-        Insert(vec![14, 15, 16, 17, 18, 19]),
-        Steps(4),
-        Upsert((1..9).collect()),
-        Flush,
-        Update(vec![8, 14, 15]),
-        Close,
-        Delete(vec![16]),
-        Insert(vec![20, 21]),
-        Upsert(vec![17, 20]),
-        Optimize,
-        Update(vec![17, 18]),
-        Delete(vec![1, 19, 20]),
-        Compact,
-        Insert(vec![22, 23]),
-        Close,
-        Update(vec![22]),
-        Upsert(vec![23, 24]),
-    ]
-}
-
-/// The same with long stretches between syncs, and time for the syncs in the background.
-pub(crate) fn lazy_script() -> Vec<Op> {
-    use Op::{Delete, Insert, Steps, Sync, Update, Upsert};
-    let mut ops = script();
-    let more = [
-        Steps(9),
-        Insert(vec![26]),
-        Upsert(vec![27, 28]),
-        Steps(9),
-        Insert(vec![29]),
-        Sync,
-        Delete(vec![27]),
-    ];
-    ops.splice(9..9, more);
-    ops.extend((0..5).map(|i| Upsert((8 * i..8 * i + 8).collect())));
-    ops.extend([Update(vec![1]), Steps(9), Delete(vec![2, 3]), Steps(1)]);
-    ops
-}
-
-/// What a user does after a power cut.
-fn aftermath() -> Vec<Op> {
-    use Op::{Compact, Delete, Flush, Insert, Kill, Steps, Update, Upsert};
-    vec![
-        Insert(vec![30]),
-        Upsert(vec![2, 31, 6]),
-        Delete(vec![3, 30]),
-        Flush,
-        Insert(vec![32, 33, 34]),
-        Update(vec![31, 32]),
-        Steps(3),
-        Kill,
-        Upsert(vec![33, 35]),
-        Compact,
-        Delete(vec![34]),
-    ]
-}
+/// How deep recoveries are cut off inside recoveries.
+const DEPTH: u64 = 3;
 
 /// A scenario and how thoroughly it is torn apart.
 #[derive(Debug, Clone)]
@@ -98,15 +27,21 @@ pub(crate) struct Sweep {
     pub(crate) model: CrashModel,
     /// Outcomes of the crash at each call.
     pub(crate) variants: u64,
-    /// In how many of these work goes on after the recovery, to be cut off twice more.
-    pub(crate) nested: u64,
+    /// At every so-manieth call, work goes on after the recovery, to be cut off twice more; 0 for never.
+    pub(crate) goes_on: u64,
     /// This sync is left out.
     pub(crate) ignored: Option<SyncSite>,
 }
 
 impl Sweep {
     pub(crate) fn new(settings: Settings, model: CrashModel) -> Self {
-        Self { settings, script: script(), model, variants: 1, nested: 1, ignored: None }
+        Self { settings, script: script(), model, variants: 1, goes_on: 0, ignored: None }
+    }
+
+    /// This sweep for one of many seeds: every other one does something else than the script.
+    fn varied(&self, seed: u64) -> Self {
+        let script = if seed % 2 == 1 { random_script(seed, 32) } else { self.script.clone() };
+        Self { script, ..self.clone() }
     }
 
     fn world(&self, seed: u64) -> World {
@@ -117,91 +52,128 @@ impl Sweep {
         world
     }
 
-    /// Runs the whole script without a crash; how many calls that takes.
+    /// Runs the whole script without a crash.
     pub(crate) fn calls(&self, seed: u64) -> Result<World, Broken> {
         let world = self.world(seed);
-        let (mut run, created) = Run::create(&world, &self.settings);
+        self.run_whole(&world, seed)?;
+        Ok(world)
+    }
+
+    fn run_whole(&self, world: &World, seed: u64) -> Result<(), Broken> {
+        let (mut run, created) = Run::create(world, &self.settings);
         created?;
         run.all(&self.script)?;
-        check(&run.index().snapshot(), &run.ledger.now, self.settings.metric, seed)?;
-        drop(run);
-        Ok(world)
+        check(&run.index().snapshot(), &run.ledger.now, self.settings.metric, seed)
+    }
+
+    /// Every moment of the script, with the hash of all its calls.
+    pub(crate) fn film(&self, seed: u64) -> Result<(Vec<Shot>, u64), String> {
+        let world = self.world(seed);
+        let (whole, shots) = world.film(|| self.run_whole(&world, seed));
+        whole.map_err(|e| format!("{:?}, seed {seed}, without any crash: {e}", self.model))?;
+        Ok((shots, world.fs.trace_hash()))
     }
 
     /// Cuts the power at every call; how many crashes were survived.
     pub(crate) fn everywhere(&self, seed: u64) -> Result<u64, String> {
-        let calls = self.calls(seed).map_err(|e| format!("without any crash: {e}"))?.fs.calls();
-        // One more: after the last call, with nothing under way.
-        (1..=calls + 1).try_fold(0, |sum, n| Ok(sum + self.at(n, seed)?))
+        let (shots, _) = self.film(seed)?;
+        shots.iter().try_fold(0, |sum, shot| Ok(sum + self.at(shot, seed)?))
     }
 
-    /// Cuts the power at call `n`.
-    pub(crate) fn at(&self, n: u64, seed: u64) -> Result<u64, String> {
-        let world = self.world(seed ^ n << 32);
-        world.fs.crash_at(n);
-        let (mut run, created) = Run::create(&world, &self.settings);
-        let outcome = created.and_then(|()| run.all(&self.script));
-        let context = format!("{:?}, call {n}, seed {seed}", self.model);
-        match outcome {
-            Err(Broken::Engine(_)) | Ok(()) if world.fs.is_off() || outcome.is_ok() => {}
-            Err(e) => return Err(format!("{context}: before the crash: {e}")),
-            Ok(()) => unreachable!("guarded above"),
-        }
-        let ledger = run.ledger.clone();
-        drop(run);
+    /// Cuts the power in this moment, with several outcomes.
+    pub(crate) fn at(&self, shot: &Shot, seed: u64) -> Result<u64, String> {
+        let n = shot.call();
         let mut crashes = 0;
         for variant in 0..self.variants {
-            let disk = || World::on(world.fs.crash(variant), variant ^ seed);
             let salt = variant ^ n << 8 ^ seed << 24;
-            let again = |found| {
-                if variant < self.nested { self.crash_again(&disk, found, salt) } else { Ok(1) }
-            };
-            let survived = self.survive(&disk, &ledger, salt).and_then(again);
-            crashes += survived.map_err(|e| format!("{context}, variant {variant}: {e}"))?;
+            let disk = || World::on(shot.crash(salt), salt);
+            let outcome = self.survive(&disk, &shot.ledger, salt).and_then(|()| {
+                let goes_on = variant == 0 && self.goes_on > 0 && n.is_multiple_of(self.goes_on);
+                if goes_on { self.crash_again(&disk(), &shot.ledger, salt) } else { Ok(0) }
+            });
+            crashes += 1 + outcome
+                .map_err(|e| format!("{:?}, seed {seed}, call {n}, variant {variant}: {e}", self.model))?;
         }
         Ok(crashes)
     }
 
-    /// Recovers on the disk that a crash left; what was found.
-    fn survive(&self, disk: &dyn Fn() -> World, ledger: &Ledger, salt: u64) -> Result<Ledger, String> {
-        self.miss_newest_log_file(&disk(), ledger)
-            .map_err(|e| format!("without the newest log file: {e}"))?;
-        let mut found = ledger.clone();
-        let recovered = Run::recover(&disk(), &self.settings, ledger).and_then(|mut run| {
-            if ledger.created {
-                found = run.ledger.clone();
-            }
-            check(&run.index().snapshot(), &run.ledger.now, self.settings.metric, salt)?;
-            drop(run.index.take());
-            intact(run.world)
-        });
-        recovered.map(|()| found).map_err(|e| e.to_string())
+    /// Recovers on the disk that a crash left.
+    fn survive(&self, disk: &dyn Fn() -> World, ledger: &Ledger, salt: u64) -> Result<(), String> {
+        if salt.is_multiple_of(4) {
+            self.miss_newest_log_file(&disk(), ledger)
+                .map_err(|e| format!("without the newest log file: {e}"))?;
+        }
+        self.last(&disk(), ledger, salt).map_err(|e| e.to_string())
     }
 
-    /// Goes on after the crash, is cut off in the recovery or the work behind it, and once more; the number of crashes.
-    fn crash_again(&self, disk: &dyn Fn() -> World, ledger: Ledger, salt: u64) -> Result<u64, String> {
-        let world = disk();
-        let whole = self.interrupted(&world, ledger.clone()).map_err(|e| format!("going on: {e}"))?;
-        let calls = world.fs.calls();
-        self.last(&world, &whole, salt).map_err(|e| format!("after going on: {e}"))?;
-        let mut dice = Dice::new(salt);
-        let again = disk();
-        again.fs.crash_at(1 + dice.below(calls as usize) as u64);
-        let after = self.interrupted(&again, ledger).map_err(|e| format!("in the recovery: {e}"))?;
-        let third = World::on(again.fs.crash(salt), salt ^ 1);
-        third.fs.crash_at(1 + dice.below(40) as u64);
-        let after = self.interrupted(&third, after).map_err(|e| format!("in the second recovery: {e}"))?;
-        self.last(&third, &after, salt).map_err(|e| format!("after the third crash: {e}"))?;
-        Ok(4)
-    }
-
-    /// Cuts the power and looks at what is left.
+    /// Recovers and looks at what is left.
     fn last(&self, world: &World, ledger: &Ledger, salt: u64) -> Result<(), Broken> {
-        let last = World::on(world.fs.crash(salt), salt ^ 2);
-        let run = Run::recover(&last, &self.settings, ledger)?;
-        check_items(&run.index().snapshot(), &run.ledger.now)?;
+        let run = Run::recover(world, &self.settings, ledger)?;
+        // What is listed was compared already; each other road is taken often enough.
+        match salt % 3 {
+            0 => check(&run.index().snapshot(), &run.ledger.now, self.settings.metric, salt)?,
+            1 => check_items(&run.index().snapshot(), &run.ledger.now)?,
+            _ => {}
+        }
         drop(run);
-        intact(&last)
+        if salt.is_multiple_of(2) { intact(world) } else { Ok(()) }
+    }
+
+    /// Goes on after the crash, is cut off in the midst of that, and once more; how often.
+    fn crash_again(&self, world: &World, ledger: &Ledger, salt: u64) -> Result<u64, String> {
+        let mut dice = Dice::new(salt);
+        let shot = self.go_on(world, ledger, &mut dice).map_err(|e| format!("going on: {e}"))?;
+        let third = World::on(shot.crash(salt), salt ^ 1);
+        let shot = self
+            .go_on(&third, &shot.ledger, &mut dice)
+            .map_err(|e| format!("after the second crash: {e}"))?;
+        let last = World::on(shot.crash(salt), salt ^ 2);
+        self.last(&last, &shot.ledger, salt).map_err(|e| format!("after the third crash: {e}"))?;
+        Ok(2)
+    }
+
+    /// A recovery with work behind it; some moment of that.
+    fn go_on(&self, world: &World, ledger: &Ledger, dice: &mut Dice) -> Result<Shot, Broken> {
+        world.tell(ledger);
+        let (outcome, mut shots) = world.film(|| {
+            let mut run = Run::recover(world, &self.settings, ledger)?;
+            run.all(&aftermath())
+        });
+        outcome?;
+        Ok(shots.swap_remove(dice.below(shots.len())))
+    }
+
+    /// Cuts the power inside the recovery from this moment: at every call of it, and then inside the recovery from
+    /// that, and inside the recovery from that; how many crashes inside recoveries were survived.
+    pub(crate) fn inside_recovery(&self, shot: &Shot, seed: u64) -> Result<u64, String> {
+        let mut dice = Dice::new(seed ^ shot.call() << 16);
+        let context =
+            |e: Broken| format!("{:?}, seed {seed}, inside recovery from {}: {e}", self.model, shot.call());
+        let film = self.recovery(&shot.crash(dice.bits()), &shot.ledger, &mut dice).map_err(context)?;
+        let mut crashes = 0;
+        for first in &film {
+            let mut disk = first.crash(dice.bits());
+            for _ in 1..DEPTH {
+                crashes += 1;
+                let film = self.recovery(&disk, &shot.ledger, &mut dice).map_err(context)?;
+                let Some(next) = film.get(dice.below(film.len().max(1))) else { break };
+                disk = next.crash(dice.bits());
+            }
+            crashes += 1;
+            let world = World::on(disk, dice.bits());
+            self.last(&world, &shot.ledger, dice.bits()).map_err(context)?;
+        }
+        Ok(crashes)
+    }
+
+    /// Every moment in the midst of a recovery; what it finds is as uncertain as before until it is through.
+    fn recovery(&self, disk: &SimFs, ledger: &Ledger, dice: &mut Dice) -> Result<Vec<Shot>, Broken> {
+        let world = World::on(disk.clone(), dice.bits());
+        world.tell(ledger);
+        let (run, mut shots) = world.film(|| Run::recover(&world, &self.settings, ledger).map(drop));
+        run?;
+        shots.pop();
+        Ok(shots)
     }
 
     /// Takes away the newest file of the log, if a rotation made it: the file before must tell, or nothing be lost.
@@ -221,23 +193,6 @@ impl Sweep {
             other => other.map(drop),
         }
     }
-
-    /// A recovery with work behind it that a crash may cut off anywhere; what may be found then.
-    fn interrupted(&self, world: &World, ledger: Ledger) -> Result<Ledger, Broken> {
-        match Run::recover(world, &self.settings, &ledger) {
-            Ok(mut run) => {
-                let outcome = run.all(&aftermath());
-                let ledger = run.ledger.clone();
-                drop(run);
-                match outcome {
-                    Err(Broken::Engine(_)) if world.fs.is_off() => Ok(ledger),
-                    other => other.map(|()| ledger),
-                }
-            }
-            Err(Broken::Engine(_)) if world.fs.is_off() => Ok(ledger),
-            Err(e) => Err(e),
-        }
-    }
 }
 
 fn is_log_file(name: &str) -> bool {
@@ -245,50 +200,103 @@ fn is_log_file(name: &str) -> bool {
 }
 
 /// Whether `verify` finds nothing.
-fn intact(world: &World) -> Result<(), Broken> {
+pub(crate) fn intact(world: &World) -> Result<(), Broken> {
     let report = world.builder().verify("/index")?;
     if report.findings.is_empty() { Ok(()) } else { Err(Broken::Wrong(format!("{:?}", report.findings))) }
 }
 
-fn survives(sweep: &Sweep) {
-    let crashes: u64 =
-        (0..sweep_factor()).map(|seed| sweep.everywhere(seed).unwrap_or_else(|e| panic!("{e}"))).sum();
+/// Survives `everyday` crashes, or `long` in the long run.
+fn survives(test: &'static str, sweep: &Sweep, everyday: u64, long: u64) {
     let Settings { shards, durability, .. } = &sweep.settings;
-    println!("{:?}, {shards} shards, {durability:?}: {crashes} crashes survived", sweep.model);
+    let what =
+        format!("power cut at every call, {:?}, {shards} shards, durability {durability:?}", sweep.model);
+    let mut evidence = Evidence::begin("d1", test, what);
+    evidence.until("crashes", target(everyday, long), |evidence, seed| {
+        let sweep = sweep.varied(seed);
+        let (shots, hash) = sweep.film(seed).unwrap_or_else(|e| panic!("{e}"));
+        evidence.trace(seed, hash);
+        evidence.add("calls", shots.len() as u64);
+        for shot in &shots {
+            evidence.add("crashes", sweep.at(shot, seed).unwrap_or_else(|e| panic!("{e}")));
+        }
+    });
+    evidence.end();
 }
+
+/// The same for crashes inside recoveries.
+fn survives_inside(test: &'static str, sweep: &Sweep, everyday: u64, long: u64) {
+    let Settings { shards, durability, .. } = &sweep.settings;
+    let what = format!(
+        "power cut inside recovery, to depth {DEPTH}, {:?}, {shards} shards, durability {durability:?}",
+        sweep.model
+    );
+    let mut evidence = Evidence::begin("d2", test, what);
+    let enough = target(everyday, long);
+    evidence.until("crashes inside recovery", enough, |evidence, seed| {
+        let sweep = sweep.varied(seed);
+        let (shots, hash) = sweep.film(seed).unwrap_or_else(|e| panic!("{e}"));
+        evidence.trace(seed, hash);
+        let mut dice = Dice::new(seed);
+        // Some moments of each run, so that runs are as various as recoveries.
+        for _ in 0..12 {
+            let shot = &shots[dice.below(shots.len())];
+            let crashes = sweep.inside_recovery(shot, seed).unwrap_or_else(|e| panic!("{e}"));
+            evidence.add("crashes inside recovery", crashes);
+            evidence.add("recoveries", 1);
+        }
+    });
+    evidence.end();
+}
+
+const INTERVAL: Durability = Durability::Interval(std::time::Duration::from_millis(5));
 
 #[test]
 fn every_acknowledged_write_survives_on_a_forgetful_disk() {
-    survives(&Sweep { variants: 3, ..Sweep::new(tiny(Metric::L2, 1), MODELS[0]) });
+    let sweep = Sweep { variants: 3, goes_on: 5, ..Sweep::new(tiny(Metric::L2, 1), MODELS[0]) };
+    survives("weak", &sweep, 5_000, 250_000);
 }
 
 #[test]
 fn every_acknowledged_write_survives_on_a_journalling_disk() {
-    survives(&Sweep { variants: 2, ..Sweep::new(tiny(Metric::L2, 1), MODELS[1]) });
+    let sweep = Sweep { variants: 3, goes_on: 5, ..Sweep::new(tiny(Metric::L2, 1), MODELS[1]) };
+    survives("journal", &sweep, 5_000, 200_000);
+}
+
+#[test]
+fn every_acknowledged_write_survives_on_windows() {
+    let sweep = Sweep { variants: 3, goes_on: 7, ..Sweep::new(tiny(Metric::L2, 2), MODELS[2]) };
+    survives("windows", &sweep, 4_000, 150_000);
 }
 
 #[test]
 fn batches_over_several_shards_are_atomic() {
-    survives(&Sweep { variants: 2, nested: 0, ..Sweep::new(tiny(Metric::Cosine, 3), MODELS[0]) });
-    survives(&Sweep { nested: 0, ..Sweep::new(tiny(Metric::Cosine, 2), MODELS[1]) });
+    let sweep = Sweep { variants: 3, goes_on: 9, ..Sweep::new(tiny(Metric::Cosine, 3), MODELS[0]) };
+    survives("weak_shards", &sweep, 3_500, 150_000);
+    let sweep = Sweep { variants: 2, goes_on: 9, ..Sweep::new(tiny(Metric::Cosine, 2), MODELS[1]) };
+    survives("journal_shards", &sweep, 2_500, 100_000);
 }
 
 /// With a weaker durability the power may take the newest writes, but only those: a prefix survives, and what was
 /// synced, flushed or closed is in it.
 #[test]
 fn a_prefix_survives_where_nobody_waits_for_the_disk() {
-    for durability in [Durability::None, Durability::Interval(std::time::Duration::from_millis(5))] {
-        let settings = tiny(Metric::L2, 1).with_durability(durability);
-        survives(&Sweep { script: lazy_script(), nested: 0, ..Sweep::new(settings, MODELS[0]) });
-    }
+    let sweep = |shards, durability, model| {
+        let settings = tiny(Metric::L2, shards).with_durability(durability);
+        Sweep { script: lazy_script(), goes_on: 11, ..Sweep::new(settings, model) }
+    };
+    survives("none", &sweep(1, Durability::None, MODELS[0]), 1_500, 50_000);
+    survives("none_shards", &sweep(3, Durability::None, MODELS[1]), 1_000, 25_000);
+    survives("interval", &sweep(1, INTERVAL, MODELS[0]), 1_500, 50_000);
+    survives("interval_shards", &sweep(2, INTERVAL, MODELS[2]), 1_000, 25_000);
 }
 
 #[test]
-fn a_run_repeated_does_the_same_to_the_disk() {
-    for model in MODELS {
-        let sweep = Sweep::new(tiny(Metric::L2, 2), model);
-        let hash = |seed| sweep.calls(seed).unwrap_or_else(|e| panic!("{e}")).fs.trace_hash();
-        assert_eq!(hash(5), hash(5));
-        assert_ne!(hash(5), hash(6), "the seed decides something");
-    }
+fn a_crash_inside_a_recovery_loses_no_more() {
+    let sweep =
+        |shards, durability, model| Sweep::new(tiny(Metric::L2, shards).with_durability(durability), model);
+    survives_inside("weak", &sweep(1, Durability::Sync, MODELS[0]), 1_000, 45_000);
+    survives_inside("journal", &sweep(2, Durability::Sync, MODELS[1]), 500, 20_000);
+    survives_inside("windows", &sweep(1, Durability::Sync, MODELS[2]), 300, 15_000);
+    survives_inside("none", &sweep(1, Durability::None, MODELS[0]), 300, 10_000);
+    survives_inside("interval", &sweep(3, INTERVAL, MODELS[1]), 300, 10_000);
 }

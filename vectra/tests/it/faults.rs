@@ -9,8 +9,7 @@ use vectra::{Error, ErrorKind, Health, Metric, Settings};
 use vectra_core::io::Fs;
 use vectra_core::io::sim::{CallKind, Fault, SyncedContent};
 
-use crate::crash::script;
-use crate::world::{Broken, Ledger, MODELS, Op, Run, World, check, check_items, sweep_factor, tiny};
+use crate::world::{Broken, Ledger, MODELS, Op, Run, World, check, check_items, script, sweep_factor, tiny};
 
 const FAULTS: [Fault; 5] = [
     Fault::Eio,
@@ -167,7 +166,7 @@ pub(crate) fn closed(settings: &Settings) -> (World, Ledger) {
     ops.extend([Op::Flush, Op::Insert(vec![32, 33]), Op::Update(vec![32, 28]), Op::Delete(vec![29])]);
     created.and_then(|()| run.all(&ops)).unwrap_or_else(|e| panic!("{e}"));
     run.index.take().expect("open").close().expect("no faults");
-    let ledger = Ledger::certain(run.ledger.now.clone());
+    let ledger = Ledger::certain((*run.ledger.now).clone());
     drop(run);
     let fs: &dyn Fs = &world.fs;
     for dir in ["/index", "/index/wal", "/index/manifest", "/index/seg", "/index/tmp"] {

@@ -4,6 +4,7 @@
 mod api;
 mod concurrent;
 mod crash;
+mod evidence;
 mod fallback;
 mod faults;
 mod flips;
@@ -18,4 +19,6 @@ mod real;
 mod recall;
 mod refuse;
 mod sites;
+mod slice;
+mod small;
 mod world;

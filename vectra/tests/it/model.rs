@@ -1,5 +1,7 @@
 //! The engine against a map and a look at everything, over random operations.
 
+use std::sync::Arc;
+
 use vectra::{ElementKind, Metric, Settings, Snapshot};
 use vectra_core::testing::oracle::Dice;
 
@@ -45,7 +47,7 @@ fn run(settings: &Settings, seed: u64, ops: usize) -> u64 {
     let mut dice = Dice::new(seed);
     let (mut run, created) = Run::create(&world, settings);
     created.expect("an empty disk without faults");
-    let mut kept: Vec<(Snapshot, Model)> = Vec::new();
+    let mut kept: Vec<(Snapshot, Arc<Model>)> = Vec::new();
     for step in 0..ops {
         let op = random_op(&mut dice, &run.ledger.now);
         let context = format!("seed {seed}, step {step}, {op:?}, {:?}", settings.metric);

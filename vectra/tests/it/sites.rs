@@ -6,8 +6,8 @@ use std::time::Duration;
 use vectra::{Durability, Metric};
 use vectra_core::io::sim::SyncSite;
 
-use crate::crash::{Sweep, lazy_script, script};
-use crate::world::{MODELS, tiny};
+use crate::crash::Sweep;
+use crate::world::{MODELS, lazy_script, script, tiny};
 
 /// Seeds after which a sync counts as unnecessary.
 const SEEDS: u64 = 6;
@@ -19,7 +19,7 @@ fn sweep(seed: u64) -> Sweep {
     };
     let script = if durability == Durability::Sync { script() } else { lazy_script() };
     let settings = tiny(Metric::L2, 1).with_durability(durability);
-    Sweep { nested: 0, variants: 4, script, ..Sweep::new(settings, MODELS[(seed % 2) as usize]) }
+    Sweep { variants: 4, script, ..Sweep::new(settings, MODELS[(seed % 2) as usize]) }
 }
 
 /// The syncs that the scenario of `seed` reaches, but for those of marks: they help against damage that comes later, of

@@ -1,15 +1,17 @@
 //! What was promised.
 
+use std::sync::Arc;
+
 use super::Model;
 
 /// The states that may be found after a failure, and the one that readers see now.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ledger {
     /// What reads must answer.
-    pub(crate) now: Model,
+    pub(crate) now: Arc<Model>,
     /// What may be found after a crash, oldest first, each with the LSN that led there (`u64::MAX` while it is under
     /// way); never empty once the index was created.
-    allowed: Vec<(u64, Model)>,
+    allowed: Vec<(u64, Arc<Model>)>,
     /// Whether the creation was acknowledged.
     pub(crate) created: bool,
 }
@@ -17,16 +19,17 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// A ledger in which `now` is certain.
     pub(crate) fn certain(now: Model) -> Self {
-        Self { allowed: vec![(0, now.clone())], now, created: true }
+        let now = Arc::new(now);
+        Self { allowed: vec![(0, Arc::clone(&now))], now, created: true }
     }
 
     /// An operation is under way: its outcome may be found from now on.
-    pub(crate) fn attempt(&mut self, next: &Model) {
-        self.allowed.push((u64::MAX, next.clone()));
+    pub(crate) fn attempt(&mut self, next: &Arc<Model>) {
+        self.allowed.push((u64::MAX, Arc::clone(next)));
     }
 
     /// The operation attempted last was acknowledged.
-    pub(crate) fn acknowledge(&mut self, next: Model, lsn: u64) {
+    pub(crate) fn acknowledge(&mut self, next: Arc<Model>, lsn: u64) {
         self.now = next;
         if let Some(last) = self.allowed.last_mut() {
             last.0 = lsn;
@@ -40,7 +43,7 @@ impl Ledger {
 
     /// Everything acknowledged became durable.
     pub(crate) fn settle(&mut self) {
-        self.allowed = vec![(0, self.now.clone())];
+        self.allowed = vec![(0, Arc::clone(&self.now))];
     }
 
     /// Everything up to `lsn` became durable.
@@ -51,7 +54,13 @@ impl Ledger {
 
     /// Whether `found` may be found after a crash.
     pub(crate) fn allows(&self, found: &Model) -> bool {
-        self.allowed.iter().any(|(_, model)| model == found) || (!self.created && found.is_empty())
+        self.allowed.iter().any(|(_, model)| **model == *found) || (!self.created && found.is_empty())
+    }
+
+    /// Tells this promise from the other ones of one run.
+    pub(crate) fn fingerprint(&self) -> (bool, Vec<(u64, usize)>) {
+        let address = |model: &Arc<Model>| Arc::as_ptr(model) as usize;
+        (self.created, self.allowed.iter().map(|(lsn, model)| (*lsn, address(model))).collect())
     }
 
     /// What is missing from or invented in `found`, compared with what is nearest to what was promised.

@@ -1,35 +1,44 @@
 //! A small world for an engine to live in: simulated disk, clock and background work, all decided by one seed.
 
 mod check;
+mod film;
 mod ledger;
 mod material;
 mod meddler;
 mod op;
+mod script;
 
 pub(crate) use check::{Broken, check, check_items};
+pub(crate) use film::Shot;
 pub(crate) use ledger::Ledger;
 pub(crate) use material::{Model, id};
 use material::{item, metadata, version_of};
 pub(crate) use meddler::Meddler;
 pub(crate) use op::{Op, Run, ask, expect};
+pub(crate) use script::{aftermath, lazy_script, random_script, script};
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use vectra::{Builder, Durability, FieldKind, Metric, Mode, Settings};
 use vectra_core::env::{Env, SeededRng, SimClock, SimSpawner};
 use vectra_core::io::sim::{CrashModel, SimFs};
 
 /// Components of every vector.
 pub(crate) const DIM: usize = 4;
-/// Both ways in which a disk forgets.
-pub(crate) const MODELS: [CrashModel; 2] = [CrashModel::WeakPosix, CrashModel::Ext4Ordered];
+/// The ways in which a disk forgets.
+pub(crate) const MODELS: [CrashModel; 3] =
+    [CrashModel::WeakPosix, CrashModel::Ext4Ordered, CrashModel::Windows];
 
 /// Everything outside the engine.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) fs: SimFs,
     pub(crate) spawner: Arc<SimSpawner>,
+    pub(crate) clock: Arc<SimClock>,
     env: Env,
+    /// What is promised in this moment.
+    told: Arc<Mutex<Ledger>>,
 }
 
 impl World {
@@ -42,8 +51,10 @@ impl World {
     pub(crate) fn on(fs: SimFs, seed: u64) -> Self {
         let clock = Arc::new(SimClock::new(seed));
         let spawner = Arc::new(SimSpawner::new(seed, Arc::clone(&clock)));
-        let env = Env { clock, rng: Arc::new(SeededRng::new(seed ^ 0x5eed)), spawner: spawner.clone() };
-        Self { fs, spawner, env }
+        fs.set_clock(Arc::clone(&clock));
+        let rng = Arc::new(SeededRng::new(seed ^ 0x5eed));
+        let env = Env { clock: clock.clone(), rng, spawner: spawner.clone() };
+        Self { fs, spawner, clock, env, told: Arc::default() }
     }
 
     /// An index in this world.

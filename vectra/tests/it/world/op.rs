@@ -47,6 +47,7 @@ impl<'w> Run<'w> {
             run.index = Some(index);
             run.ledger.created = true;
             run.ledger.settle();
+            world.tell(&run.ledger);
         });
         (run, outcome.map_err(Broken::Engine))
     }
@@ -65,6 +66,7 @@ impl<'w> Run<'w> {
             return Err(Broken::Wrong(ledger.describe(&found)));
         }
         let ledger = Ledger::certain(found);
+        world.tell(&ledger);
         Ok(Self { world, index: Some(index), ledger, version: 1 << 18, durable })
     }
 
@@ -85,6 +87,7 @@ impl<'w> Run<'w> {
             // The engine's own word counts: what it calls durable must survive.
             self.ledger.settle_upto(index.stats().durable_lsn);
         }
+        self.world.tell(&self.ledger);
         outcome
     }
 
@@ -103,6 +106,7 @@ impl<'w> Run<'w> {
                 let closed = self.index.take().expect("open until an opening fails").close();
                 if closed.is_ok() {
                     self.ledger.settle();
+                    self.world.tell(&self.ledger);
                 }
                 self.reopen()?;
                 closed.map_err(Broken::Engine)
@@ -133,8 +137,9 @@ impl<'w> Run<'w> {
     fn write(&mut self, op: &Op) -> Result<(), Broken> {
         let version = self.version;
         let expected = expect(&self.ledger.now, op, version);
-        let next = expected.clone().unwrap_or_else(|_| self.ledger.now.clone());
-        self.ledger.attempt(&next);
+        let expected = expected.map(Arc::new);
+        self.ledger.attempt(expected.as_ref().unwrap_or(&self.ledger.now.clone()));
+        self.world.tell(&self.ledger);
         match (ask(self.index(), op, version), expected) {
             // Nothing to do, so nothing happened.
             (Ok(receipt), Ok(_)) if receipt.items == 0 => {
