@@ -248,7 +248,7 @@ fn survives_inside(test: &'static str, sweep: &Sweep, everyday: u64, long: u64) 
     evidence.end();
 }
 
-const INTERVAL: Durability = Durability::Interval(std::time::Duration::from_millis(5));
+pub(crate) const INTERVAL: Durability = Durability::Interval(std::time::Duration::from_millis(5));
 
 #[test]
 fn every_acknowledged_write_survives_on_a_forgetful_disk() {

@@ -5,26 +5,51 @@
 
 use std::path::Path;
 
-use vectra::{Error, ErrorKind, Health, Metric, Settings};
+use vectra::{Durability, Error, ErrorKind, Health, Metric, Settings};
 use vectra_core::io::Fs;
 use vectra_core::io::sim::{CallKind, Fault, SyncedContent};
 
-use crate::world::{Broken, Ledger, MODELS, Op, Run, World, check, check_items, script, sweep_factor, tiny};
+use crate::crash::INTERVAL;
+use crate::evidence::{Evidence, target};
+use crate::world::{Broken, Ledger, MODELS, Op, Run, World, check, check_items, random_script, script, tiny};
 
-const FAULTS: [Fault; 5] = [
+const FAULTS: [Fault; 6] = [
     Fault::Eio,
     Fault::Enospc,
+    Fault::Interrupted,
     Fault::Short,
     Fault::SyncFailed { content: SyncedContent::Kept },
     Fault::SyncFailed { content: SyncedContent::Reverted },
 ];
 
-/// The kinds of the calls that the script makes, in order.
-fn calls(settings: &Settings) -> Vec<CallKind> {
-    let world = World::new(1, MODELS[0]);
-    let (mut run, created) = Run::create(&world, settings);
-    created.and_then(|()| run.all(&script())).unwrap_or_else(|e| panic!("{e}"));
-    world.fs.trace().iter().map(|call| call.kind).collect()
+/// What is done while a call fails.
+#[derive(Debug)]
+struct Workload {
+    settings: Settings,
+    script: Vec<Op>,
+    seed: u64,
+}
+
+impl Workload {
+    /// The usual script, or what a seed decides.
+    fn new(seed: u64) -> Self {
+        let script = if seed == 0 { script() } else { random_script(seed, 32) };
+        let durability = if seed % 4 == 3 { INTERVAL } else { Durability::Sync };
+        let settings = tiny(Metric::L2, 1 + (seed % 2) as u16).with_durability(durability);
+        Self { settings, script, seed }
+    }
+
+    fn world(&self, model: usize) -> World {
+        World::new(1 + self.seed, MODELS[model])
+    }
+
+    /// The kinds of the calls that it makes, in order.
+    fn calls(&self, model: usize) -> Vec<CallKind> {
+        let world = self.world(model);
+        let (mut run, created) = Run::create(&world, &self.settings);
+        created.and_then(|()| run.all(&self.script)).unwrap_or_else(|e| panic!("{e}"));
+        world.fs.trace().iter().map(|call| call.kind).collect()
+    }
 }
 
 /// Whether `fault` makes a difference to such a call: faults pass over calls they do not apply to.
@@ -32,19 +57,20 @@ fn concerns(fault: Fault, kind: CallKind) -> bool {
     match fault {
         Fault::Short => kind == CallKind::Write,
         Fault::SyncFailed { .. } => kind.is_sync(),
-        _ => !kind.is_sync() || fault == Fault::Eio,
+        Fault::Enospc => !kind.is_sync(),
+        _ => true,
     }
 }
 
-/// Runs the script on a disk that fails call `n`; every error is taken, and reads must go on.
-fn endure(world: &World, settings: &Settings) -> Result<Ledger, Broken> {
-    let (mut run, created) = Run::create(world, settings);
+/// Runs the script on a disk that fails some call; every error is taken, and reads must go on.
+fn endure(world: &World, workload: &Workload) -> Result<Ledger, Broken> {
+    let (mut run, created) = Run::create(world, &workload.settings);
     match created {
         Err(Broken::Engine(e)) => return blameless(&e).map(|()| run.ledger),
         other => other?,
     }
-    for op in script() {
-        match run.step(&op) {
+    for op in &workload.script {
+        match run.step(op) {
             Err(Broken::Engine(e)) => blameless(&e)?,
             other => other?,
         }
@@ -69,10 +95,23 @@ fn blameless(error: &Error) -> Result<(), Broken> {
     }
 }
 
-fn fail_call(settings: &Settings, n: u64, fault: Fault, sticky: bool, power_cut: bool) -> Result<(), Broken> {
-    let world = World::new(1, MODELS[(n % 2) as usize]);
+/// How a call fails, and what comes after.
+#[derive(Debug, Clone, Copy)]
+struct Failure {
+    n: u64,
+    fault: Fault,
+    sticky: bool,
+    /// The power is cut before the disk is well again; otherwise only the process starts anew.
+    power_cut: bool,
+    model: usize,
+}
+
+fn fail_call(workload: &Workload, failure: Failure) -> Result<(), Broken> {
+    let Failure { n, fault, sticky, power_cut, model } = failure;
+    let settings = &workload.settings;
+    let world = workload.world(model);
     world.fs.fail_call(n, fault, sticky);
-    let ledger = endure(&world, settings)?;
+    let ledger = endure(&world, workload)?;
     world.fs.clear_faults();
     // A sync that failed may have left names that look durable; a creation that failed is begun afresh elsewhere.
     let power_cut = power_cut || !ledger.created;
@@ -81,37 +120,49 @@ fn fail_call(settings: &Settings, n: u64, fault: Fault, sticky: bool, power_cut:
     let mut run = Run::recover(&healthy, settings, &ledger)?;
     check(&run.index().snapshot(), &run.ledger.now.clone(), settings.metric, n)?;
     // What a restart found is built upon; then the power goes, and takes nothing of it.
-    run.all(&[Op::Insert(vec![40]), Op::Upsert(vec![41, 3, 42]), Op::Flush, Op::Delete(vec![40])])?;
+    let more = [Op::Insert(vec![40]), Op::Upsert(vec![41, 3, 42]), Op::Flush, Op::Delete(vec![40]), Op::Sync];
+    run.all(&more)?;
     let ledger = run.ledger.clone();
     drop(run);
     let last = World::on(healthy.fs.crash(n), n + 1);
     Run::recover(&last, settings, &ledger).map(drop)
 }
 
-fn sweep(faults: &[Fault], sticky: bool) {
-    let settings = tiny(Metric::L2, 1);
-    let calls = calls(&settings);
-    let step = if sweep_factor() > 1 { 1 } else { 2 };
-    let mut survived = 0;
-    for fault in faults {
-        for (n, _) in (1..).zip(&calls).filter(|(_, kind)| concerns(*fault, **kind)) {
-            for power_cut in [false, true] {
-                // In the everyday run, one of the two.
-                if step == 1 || (n % 2 == 0) == power_cut {
-                    fail_call(&settings, n, *fault, sticky, power_cut).unwrap_or_else(|e| {
-                        panic!("{fault:?} at call {n}, sticky: {sticky}, then a power cut: {power_cut}: {e}")
-                    });
-                    survived += 1;
+/// Fails every call of one workload in every day's run, of twenty in the long one.
+fn sweep(test: &'static str, sticky: bool) {
+    let when = if sticky { "from then on" } else { "once" };
+    let what = format!("every call fails {when}: {FAULTS:?}");
+    let mut evidence = Evidence::begin("d5", test, what);
+    evidence.until("workloads", target(1, 20), |evidence, seed| {
+        let workload = Workload::new(seed);
+        evidence.add("workloads", 1);
+        let all = [0, 1, 2].map(|model| workload.calls(model));
+        for (i, fault) in FAULTS.into_iter().enumerate() {
+            let calls = all.iter().map(Vec::len).max().unwrap_or(0);
+            for n in 1..=calls {
+                // Every call meets every fault; disks and what follows take turns.
+                let model = (n + i) % 3;
+                if !all[model].get(n - 1).is_some_and(|kind| concerns(fault, *kind)) {
+                    continue;
                 }
+                let power_cut = (n / 3 + i + seed as usize) % 2 == 0;
+                let failure = Failure { n: n as u64, fault, sticky, power_cut, model };
+                fail_call(&workload, failure).unwrap_or_else(|e| panic!("workload {seed}, {failure:?}: {e}"));
+                evidence.add("failed calls", 1);
             }
         }
-    }
-    println!("{survived} runs with {faults:?}, sticky: {sticky}");
+    });
+    evidence.end();
 }
 
 #[test]
 fn a_call_that_fails_once_costs_no_acknowledged_write() {
-    sweep(&FAULTS, false);
+    sweep("once", false);
+}
+
+#[test]
+fn a_disk_that_fails_for_good_costs_no_acknowledged_write() {
+    sweep("sticky", true);
 }
 
 /// A manifest that was linked but could not be synced may be the newest that the next open finds; what it names is no
@@ -145,11 +196,6 @@ fn regress_what_an_uncertain_manifest_names_is_not_collected() {
     world.fs.clear_faults();
     let healthy = World::on(world.fs.clone(), 2);
     Run::recover(&healthy, &settings, &ledger).unwrap_or_else(|e| panic!("{e}"));
-}
-
-#[test]
-fn a_disk_that_fails_for_good_costs_no_acknowledged_write() {
-    sweep(&FAULTS, true);
 }
 
 /// A closed index with sealed segments of every age, tombstones, overlays, and rows that are only in the log.

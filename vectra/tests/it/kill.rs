@@ -1,12 +1,15 @@
-//! The process dies (`SIGKILL`) in the middle of mixed writes, again and again on the same folder. What was
-//! acknowledged is there afterwards, what was in flight is there as a whole or not at all, and nothing else is.
+//! The process dies (`SIGKILL`) in the middle of mixed writes by eight threads, again and again on the same folder. What
+//! was acknowledged is there afterwards, what was in flight is there as a whole or not at all, and nothing else is.
 //!
-//! The child is this test binary once more: it runs [`child`], which does nothing unless it is told a folder.
+//! The child is this test binary once more: it runs [`child`], which does nothing unless it is told a folder. Who was
+//! told what is known to the parent, outside the process that dies. Each thread has items of its own, so that what it
+//! was told, in its order, decides what must be found of them.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use vectra::{
@@ -16,16 +19,21 @@ use vectra::{
 use vectra_core::distance::reference;
 use vectra_core::testing::oracle::Dice;
 
+use crate::evidence::{Evidence, target};
+
 const DIM: usize = 8;
 const FOLDER: &str = "VECTRA_TEST_KILL_FOLDER";
 const FIRST: &str = "VECTRA_TEST_KILL_FIRST";
-const KILLS: u64 = 26;
-/// Ids that are written over and over; the others are fresh.
-const HOT: usize = 120;
+/// Threads that write.
+const WRITERS: u64 = 8;
+/// Ids that a writer writes over and over; the others are fresh.
+const HOT: usize = 15;
+/// Ids from one writer's first to the next one's.
+const OWN: u64 = 1 << 32;
 
 type Model = BTreeMap<ItemId, Item>;
 
-/// One step of the child; a function of its number alone.
+/// One step of a writer; a function of the writer and the step's number alone.
 #[derive(Debug)]
 enum Step {
     Insert(Vec<Item>),
@@ -54,31 +62,33 @@ fn metadata(step: u64) -> Value {
     Value::from([("step", step.into()), ("even", step.is_multiple_of(2).into())])
 }
 
-/// The id of the `i`-th item that step `number` inserts, if it inserts.
-fn fresh(number: u64, i: u64) -> u64 {
-    10_000 + number * 64 + i
+/// The id of the `i`-th item that step `number` of `writer` inserts, if it inserts.
+fn fresh(writer: u64, number: u64, i: u64) -> u64 {
+    writer * OWN + 10_000 + number * 64 + i
 }
 
-fn step(number: u64) -> Step {
-    let dice = &mut Dice::new(number);
+fn step(writer: u64, number: u64) -> Step {
+    let dice = &mut Dice::new(number * WRITERS + writer);
     let several = 1 + dice.below(12);
     let hot = |dice: &mut Dice| {
-        let ids: std::collections::BTreeSet<u64> = (0..several).map(|_| dice.below(HOT) as u64).collect();
+        let ids: std::collections::BTreeSet<u64> =
+            (0..several).map(|_| writer * OWN + dice.below(HOT) as u64).collect();
         ids.into_iter()
     };
     match dice.below(100) {
-        0..30 => {
-            Step::Insert((0..several as u64 * 2).map(|i| item(fresh(number, i), number, dice)).collect())
-        }
+        0..30 => Step::Insert(
+            (0..several as u64 * 2).map(|i| item(fresh(writer, number, i), number, dice)).collect(),
+        ),
         30..60 => Step::Upsert(hot(dice).map(|id| item(id, number, dice)).collect()),
         60..75 => Step::Update(hot(dice).take(3).map(|id| ItemUpdate::new(id, metadata(number))).collect()),
-        75..94 => {
+        75..98 => {
             let earlier = number.saturating_sub(dice.below(40) as u64);
-            let old = (0..12).map(|i| fresh(earlier, 2 * i));
+            let old = (0..12).map(|i| fresh(writer, earlier, 2 * i));
             Step::Delete(old.chain(hot(dice).take(2)).map(ItemId::from).collect())
         }
-        94..97 => Step::Flush,
-        97..99 => Step::Optimize,
+        _ if writer > 0 => Step::Upsert(vec![item(writer * OWN, number, dice)]),
+        98 => Step::Flush,
+        _ if dice.below(2) == 0 => Step::Optimize,
         _ => Step::Compact,
     }
 }
@@ -116,30 +126,50 @@ fn apply(model: &mut Model, step: Step) -> bool {
     true
 }
 
-/// The child: runs step after step, from the first it is told to, and says what it has done after it is done.
+/// The child: each writer runs step after step, from the first it is told to, and says what it has done after it is
+/// done.
 #[test]
 fn child() {
     let (Ok(folder), Ok(first)) = (std::env::var(FOLDER), std::env::var(FIRST)) else { return };
     let index = Index::open(folder).expect("the parent's folder");
-    let first: u64 = first.parse().expect("the parent's number");
-    let mut out = std::io::stdout().lock();
-    writeln!(out).expect("the parent listens");
-    for number in first.. {
-        let line = match run(&index, step(number)) {
-            Ok(receipt) => format!("ack {number} {}", receipt.lsn),
-            Err(error) if error.kind() == ErrorKind::NotFound => format!("refused {number} 0"),
-            Err(error) => format!("failed {number} {error}"),
-        };
-        writeln!(out, "{line}").expect("the parent listens");
-        out.flush().expect("the parent listens");
-    }
+    let out = Mutex::new(std::io::stdout());
+    let say = |line: String| {
+        let mut out = out.lock().expect("nobody panics with it");
+        writeln!(out, "{line}").and_then(|()| out.flush()).expect("the parent listens");
+    };
+    say(String::new());
+    let write = |writer: u64, first: u64| {
+        for number in first.. {
+            say(match run(&index, step(writer, number)) {
+                Ok(receipt) => format!("ack {writer} {number} {}", receipt.lsn),
+                Err(error) if error.kind() == ErrorKind::NotFound => format!("refused {writer} {number} 0"),
+                Err(error) => format!("failed {writer} {number} {error}"),
+            });
+        }
+    };
+    std::thread::scope(|threads| {
+        for (writer, first) in (0..).zip(first.split(',')) {
+            let first = first.parse().expect("the parent's number");
+            threads.spawn(move || write(writer, first));
+        }
+    });
+}
+
+/// What a writer was told.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    writer: u64,
+    number: u64,
+    carried_out: bool,
+    lsn: u64,
 }
 
 /// Lets a child write until it has said `acks` times that something is done, and a little longer; then kills it.
-/// What it said, in order: the number of a step, whether it was carried out, and its LSN.
-fn live_and_die(folder: &Path, first: u64, acks: usize, longer: Duration) -> Vec<(u64, bool, u64)> {
+/// What it said, in order.
+fn live_and_die(folder: &Path, first: &[u64], acks: usize, longer: Duration) -> Vec<Word> {
+    let first: Vec<String> = first.iter().map(u64::to_string).collect();
     let mut child =
-        again("kill::child").env(FOLDER, folder).env(FIRST, first.to_string()).spawn().expect("a child");
+        again("kill::child").env(FOLDER, folder).env(FIRST, first.join(",")).spawn().expect("a child");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut said = Vec::new();
     while said.len() < acks {
@@ -148,7 +178,7 @@ fn live_and_die(folder: &Path, first: u64, acks: usize, longer: Duration) -> Vec
     }
     std::thread::sleep(longer);
     kill(&mut child);
-    // What it said between its last line read and its death counts too. The last line may be cut off.
+    // The last line may be cut off.
     said.extend(lines.map_while(Result::ok).filter_map(|line| parse(&line)));
     said
 }
@@ -159,16 +189,17 @@ fn kill(child: &mut Child) {
     assert!(!status.success(), "it did not end by itself");
 }
 
-fn parse(line: &str) -> Option<(u64, bool, u64)> {
+fn parse(line: &str) -> Option<Word> {
     assert!(!line.starts_with("failed"), "{line}");
-    let (word, rest) = line.split_once(' ')?;
-    let carried_out = match word {
+    let mut words = line.split(' ');
+    let carried_out = match words.next()? {
         "ack" => true,
         "refused" => false,
         _ => return None,
     };
-    let (number, lsn) = rest.split_once(' ')?;
-    Some((number.parse().ok()?, carried_out, lsn.parse().ok()?))
+    let mut number = || words.next()?.parse().ok();
+    let (writer, number, lsn) = (number()?, number()?, number()?);
+    Some(Word { writer, number, carried_out, lsn })
 }
 
 fn content(index: &Index) -> Model {
@@ -208,7 +239,62 @@ fn assert_agrees(index: &Index, model: &Model, seed: u64) {
     }
 }
 
-fn survives(durability: Durability) {
+/// One writer's part of what was found.
+fn part(found: &Model, writer: u64) -> Model {
+    let range = ItemId::from(writer * OWN)..ItemId::from((writer + 1) * OWN);
+    found.range(range).map(|(id, item)| (id.clone(), item.clone())).collect()
+}
+
+/// What the parent knows.
+#[derive(Debug, Default)]
+struct Journal {
+    models: Vec<Model>,
+    /// The first step of each writer of which nothing is known.
+    next: Vec<u64>,
+    acknowledged: u64,
+}
+
+impl Journal {
+    fn take_down(&mut self, said: Vec<Word>) {
+        self.acknowledged = 0;
+        for Word { writer, number, carried_out, lsn } in said {
+            let w = writer as usize;
+            assert_eq!(number, self.next[w], "the steps of writer {writer} are said in order");
+            let done = apply(&mut self.models[w], step(writer, number));
+            assert_eq!(done, carried_out, "step {number} of writer {writer}");
+            self.acknowledged = self.acknowledged.max(lsn);
+            self.next[w] += 1;
+        }
+    }
+
+    /// Compares each writer's part with what it was told, or with that and its next step as a whole.
+    fn compare(&mut self, found: &Model, kill: u64) {
+        for writer in 0..WRITERS {
+            let (w, found) = (writer as usize, part(found, writer));
+            if found == self.models[w] {
+                continue;
+            }
+            apply(&mut self.models[w], step(writer, self.next[w]));
+            let model = &self.models[w];
+            let differ = found.iter().find(|(id, item)| model.get(*id) != Some(*item));
+            let lost = model.keys().find(|id| !found.contains_key(*id));
+            let step = self.next[w];
+            assert!(
+                found == *model,
+                "kill {kill}, writer {writer}, step {step}: found {differ:?}, lost {lost:?}"
+            );
+            self.next[w] += 1;
+        }
+        let parts: usize = self.models.iter().map(Model::len).sum();
+        assert_eq!(found.len(), parts, "kill {kill}: items of nobody");
+    }
+
+    fn whole(&self) -> Model {
+        self.models.iter().flatten().map(|(id, item)| (id.clone(), item.clone())).collect()
+    }
+}
+
+fn survives(test: &'static str, durability: Durability) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("index");
     let mut settings = Settings::new(DIM as u32)
@@ -220,49 +306,48 @@ fn survives(durability: Durability) {
     (settings.log_bytes_min, settings.log_bytes_max) = (4096, 16 << 10);
     Index::create(&path, settings).expect("created").close().expect("closed");
 
-    let (mut model, mut next) = (Model::new(), 0);
+    let what = format!("kill -9 of a process with {WRITERS} writers, {durability:?}");
+    let mut evidence = Evidence::begin("d6", test, what);
+    let writers = WRITERS as usize;
+    let mut journal =
+        Journal { models: vec![Model::new(); writers], next: vec![0; writers], acknowledged: 0 };
     let mut dice = Dice::new(4);
-    for round in 0..KILLS {
+    evidence.until("kills", target(25, 1000), |evidence, kill| {
         let longer = Duration::from_micros(dice.below(3000) as u64);
-        let said = live_and_die(&path, next, 1 + dice.below(45), longer);
-        let mut acknowledged = 0;
-        for (number, carried_out, lsn) in said {
-            assert_eq!(number, next, "steps are said in order");
-            assert_eq!(apply(&mut model, step(number)), carried_out, "step {number} after kill {round}");
-            acknowledged = acknowledged.max(lsn);
-            next += 1;
-        }
+        let said = live_and_die(&path, &journal.next, 1 + dice.below(60), longer);
+        evidence.add("steps acknowledged", said.len() as u64);
+        evidence.add("kills", 1);
+        journal.take_down(said);
         let index = Index::open(&path).expect("it always opens");
-        assert!(index.stats().visible_lsn >= acknowledged, "kill {round}: {:?}", index.stats());
-        let found = content(&index);
-        if found != model {
-            // Then the step in flight was carried out as a whole.
-            apply(&mut model, step(next));
-            let differ = found.iter().find(|(id, item)| model.get(*id) != Some(*item));
-            let lost = model.keys().find(|id| !found.contains_key(*id));
-            assert!(found == model, "kill {round}, step {next}: found {differ:?}, lost {lost:?}");
-            next += 1;
-        }
-        assert_agrees(&index, &model, round);
-        // Every other time the parent dies without a word as well, as far as a test can.
-        if round.is_multiple_of(2) {
+        assert!(index.stats().visible_lsn >= journal.acknowledged, "kill {kill}: {:?}", index.stats());
+        journal.compare(&content(&index), kill);
+        assert_agrees(&index, &journal.whole(), kill);
+        // Every other time the parent dies without a word as well, as far as a test can; and now and then it starts
+        // afresh, so that a long run does not drown in items.
+        if kill.is_multiple_of(2) {
+            if kill % 40 == 38 {
+                let all: Vec<ItemId> = journal.whole().into_keys().collect();
+                all.chunks(500).for_each(|ids| _ = index.delete_items(ids.to_vec()).expect("deleted"));
+                journal.models = vec![Model::new(); writers];
+            }
             index.close().expect("closed");
         }
-    }
+    });
     let index = Index::open(&path).expect("opened");
     index.compact().expect("compacted");
-    assert!(content(&index) == model, "compaction changes nothing");
-    assert!(index.stats().generation > 20, "sealing went on in the background: {:?}", index.stats());
+    assert!(content(&index) == journal.whole(), "compaction changes nothing");
+    assert!(index.stats().generation > 10, "sealing went on in the background: {:?}", index.stats());
     index.close().expect("closed");
     assert!(vectra::verify(&path).expect("verified").findings.is_empty());
+    evidence.end();
 }
 
 #[test]
 fn acknowledged_writes_survive_the_death_of_the_process() {
-    survives(Durability::Sync);
+    survives("sync", Durability::Sync);
 }
 
 #[test]
 fn they_do_without_a_sync_too() {
-    survives(Durability::None);
+    survives("none", Durability::None);
 }
