@@ -30,6 +30,11 @@ mod write;
 mod manifest;
 mod segment;
 
+// Every decoder, for those who feed it anything.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use crate::builder::Builder;
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::index::{DeferGuard, Index, mongo, mongo_json};

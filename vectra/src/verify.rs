@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use vectra_core::Metric;
 use vectra_core::io::Fs;
 use vectra_tier::{LocalStore, Mode, PartRef, PartStore};
 use vectra_wal::{FileLog, Frame};
@@ -14,7 +15,9 @@ use crate::manifest::{Chain, Loaded, Manifest, ManifestStore, SegmentEntry};
 use crate::reader::pin_newest;
 use crate::recover::{Outside, log_options, no_index, open_log_error};
 use crate::segment::index::SealedIndex;
+use crate::segment::open::open_amendments;
 use crate::segment::truth::Truth;
+use crate::settings::Settings;
 use crate::write::op::{self, FRAME_BATCH};
 
 /// How often the log is looked at again before it is called damaged.
@@ -143,7 +146,7 @@ impl Report {
 
     fn check_part(&mut self, store: &LocalStore, part: &PartRef, data: bool) {
         self.parts += 1;
-        self.bytes += part.length;
+        self.bytes = self.bytes.saturating_add(part.length);
         let place = format!("part {} ({})", part.id, part.role);
         match store.open(part) {
             Err(error) => {
@@ -158,6 +161,16 @@ impl Report {
     }
 }
 
+/// The stored norm of a row must be its vector's, up to the order in which a sum was taken.
+fn check_norm(truth: &Truth, settings: &Settings, slot: u32) -> Result<()> {
+    if settings.metric != Metric::Cosine {
+        return Ok(());
+    }
+    let (stored, computed) = (truth.inverse_norm(slot)?, truth.vectors(slot, 1)?.inverse_norm());
+    let near = (stored - computed).abs() <= 1e-3 * computed.abs();
+    if near { Ok(()) } else { Err(Error::corrupt(format!("the norm of row {slot} is not its vector's"))) }
+}
+
 /// Reads every row through the ordinary road and checks that the structures agree with each other.
 fn check_structure(store: &LocalStore, manifest: &Manifest, entry: &SegmentEntry) -> Result<()> {
     let open = |part: &PartRef| {
@@ -167,6 +180,10 @@ fn check_structure(store: &LocalStore, manifest: &Manifest, entry: &SegmentEntry
     };
     let settings = &manifest.settings;
     let truth = Truth::open(open(&entry.rows_part)?, open(&entry.meta_part)?, settings)?;
+    if truth.rows() != entry.rows {
+        return Err(Error::corrupt("a segment has another number of rows than its manifest says"));
+    }
+    open_amendments(store, entry)?;
     for slot in 0..truth.rows() {
         let encoded = truth.ids().encoded(slot)?;
         if truth.ids().find(encoded)? != Some(slot) {
@@ -178,6 +195,7 @@ fn check_structure(store: &LocalStore, manifest: &Manifest, entry: &SegmentEntry
         if vector.iter().any(|x| !x.is_finite()) {
             return Err(Error::corrupt(format!("the vector of row {slot} is not finite")));
         }
+        check_norm(&truth, settings, slot)?;
         let lsn = truth.lsn(slot)?;
         if lsn < entry.lsns.0 || lsn > entry.lsns.1 {
             return Err(Error::corrupt(format!(
@@ -186,7 +204,7 @@ fn check_structure(store: &LocalStore, manifest: &Manifest, entry: &SegmentEntry
         }
     }
     if let Some(part) = &entry.index_part {
-        let index = SealedIndex::open(open(part)?, settings.dim as usize, settings.metric)?;
+        let index = SealedIndex::open(open(part)?, truth.rows(), settings.dim as usize, settings.metric)?;
         if let Some(graph) = index.graph() {
             graph
                 .verify()

@@ -1,4 +1,4 @@
-//! Repository tasks: `cargo xtask ci`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask faults`.
+//! Repository tasks: `cargo xtask ci`, `tidy`, `bench`, `faults`, `fuzz`.
 //!
 //! This program drives cargo and git; it links none of the workspace's crates, so that a broken crate
 //! never stops the tool that would report it.
@@ -11,6 +11,7 @@
 mod bench;
 mod ci;
 mod faults;
+mod fuzz;
 mod process;
 mod tidy;
 mod workspace;
@@ -44,6 +45,8 @@ enum Task {
     Bench(bench::Options),
     /// Run the fault tests of the database, every day's counts or those of the long gate.
     Faults(faults::Options),
+    /// Run the fuzz targets one after the other.
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Tidy { bless_format } => tidy::run(bless_format),
         Task::Bench(options) => bench::run(&options),
         Task::Faults(options) => faults::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

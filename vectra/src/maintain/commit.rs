@@ -38,7 +38,7 @@ impl Engine {
         let truth = Arc::new(self.open_truth(&rows_part, &meta_part)?);
         let index_part = write_codes(&*self.store, &truth, &self.settings)?;
         fresh.publish([&index_part])?;
-        let index = Some(Arc::new(self.open_index(&index_part)?));
+        let index = Some(Arc::new(self.open_index(&index_part, rows)?));
         let entry = SegmentEntry {
             rows,
             tier: Tier::Hot,
@@ -58,8 +58,8 @@ impl Engine {
         Truth::open(open_part(self, rows)?, open_part(self, meta)?, &self.settings)
     }
 
-    pub(crate) fn open_index(&self, part: &PartRef) -> Result<SealedIndex> {
-        SealedIndex::open(open_part(self, part)?, self.settings.dim as usize, self.settings.metric)
+    pub(crate) fn open_index(&self, part: &PartRef, rows: u32) -> Result<SealedIndex> {
+        SealedIndex::open(open_part(self, part)?, rows, self.settings.dim as usize, self.settings.metric)
     }
 
     /// Carries out `step` on a shard: everything it changes, and every dirty tombstone and overlay of the shard, goes

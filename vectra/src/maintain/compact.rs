@@ -75,14 +75,14 @@ impl Engine {
             None => {
                 let part = write_codes(&*self.store, &segment.truth, &self.settings)?;
                 fresh.publish([&part])?;
-                Arc::new(self.open_index(&part)?)
+                Arc::new(self.open_index(&part, segment.rows())?)
             }
         };
         let threads = self.env.spawner.parallelism();
         let go_on = |_| !self.closed.load(std::sync::atomic::Ordering::Relaxed);
         let part = write_graph(&*self.store, &codes, &self.settings, threads, &go_on)?;
         fresh.publish([&part])?;
-        let index = self.open_index(&part)?;
+        let index = self.open_index(&part, segment.rows())?;
         index
             .graph()
             .ok_or_else(|| Error::corrupt("a graph just written is not there"))?

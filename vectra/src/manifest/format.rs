@@ -21,7 +21,7 @@ const INCOMPAT: u32 = 0;
 pub(super) const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
 /// The file's bytes; the last sixteen are the digest of all before.
-pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
+pub(crate) fn encode(manifest: &Manifest) -> Vec<u8> {
     let mut out = Writer::new();
     out.bytes(MAGIC).u16(VERSION);
     out.u32(manifest.features.compat).u32(manifest.features.ro_compat).u32(INCOMPAT);
@@ -46,7 +46,7 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
 
 /// Why a manifest cannot be used.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Its bytes are not those that were written.
     Damaged(DecodeError),
     /// Its bytes are right and say more than this program knows.
@@ -60,7 +60,7 @@ impl From<DecodeError> for Fault {
 }
 
 /// Reads what [`encode`] wrote; total over arbitrary bytes.
-pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, Fault> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Manifest, Fault> {
     let body_len = bytes.len().checked_sub(16).ok_or(DecodeError::new(0, "manifest"))?;
     let (body, sum) = bytes.split_at(body_len);
     if body.get(..8) != Some(MAGIC) {
@@ -108,6 +108,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, Fault> {
         log_floor,
         checkpoints,
     };
+    manifest.flaw().map_or(Ok(()), |flaw| Err(r.error(flaw)))?;
     Ok(manifest)
 }
 

@@ -1,8 +1,11 @@
 //! The manifest: one complete, self-contained description of an index per generation, published atomically.
 
+mod check;
 mod format;
 mod store;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use format::{decode, encode};
 pub(crate) use store::{Chain, Loaded, ManifestStore};
 
 use vectra_core::codec::Digest;
@@ -117,9 +120,11 @@ impl Manifest {
         self.shards.iter().flat_map(|shard| &shard.segments).chain(kept)
     }
 
-    /// The largest LSN that its parts are known to cover.
+    /// The largest LSN that its parts speak of; the log was durable up to there when the manifest was written.
     pub(crate) fn durable_lsn(&self) -> Lsn {
-        self.shards.iter().map(|s| s.covered_lsn).max().unwrap_or(0)
+        let covered = self.shards.iter().map(|shard| shard.covered_lsn);
+        let updated = self.shards.iter().flat_map(|shard| &shard.segments).map(|segment| segment.overlay_lsn);
+        covered.chain(updated).max().unwrap_or(0)
     }
 
     /// The first LSN that a replay needs.

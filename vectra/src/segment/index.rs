@@ -31,19 +31,20 @@ pub(crate) struct Scratch {
 }
 
 impl SealedIndex {
-    pub(crate) fn open(part: Arc<PartHandle>, dim: usize, metric: Metric) -> Result<Self> {
+    /// Opens the part of a segment of `rows` rows.
+    pub(crate) fn open(part: Arc<PartHandle>, rows: u32, dim: usize, metric: Metric) -> Result<Self> {
         let bad = |what, e: Box<dyn std::error::Error + Send + Sync>| {
             Error::new(ErrorKind::Corrupt, format!("the {what} of a segment cannot be read: {e}"))
         };
         let section = |kind| part.section(kind, DEFAULT_FIELD);
         let codes = section(CODES).map_err(Error::read_part)?;
         let codes = Sq8View::open_section(codes.bytes()).map_err(|e| bad("codes", e.into()))?;
-        if codes.codec() != Sq8::new(dim, metric) || codes.len() != part.rows() as usize {
+        if codes.codec() != Sq8::new(dim, metric) || codes.len() != rows as usize {
             return Err(Error::corrupt("the codes of a segment belong to other vectors"));
         }
         let graph = if part.has(GRAPH, DEFAULT_FIELD) {
             let bytes = section(GRAPH).map_err(Error::read_part)?.bytes().clone();
-            Some(HnswView::open(bytes, part.rows()).map_err(|e| bad("graph", e.into()))?)
+            Some(HnswView::open(bytes, rows).map_err(|e| bad("graph", e.into()))?)
         } else {
             None
         };

@@ -43,14 +43,22 @@ pub(crate) fn open_segment(
         (Some(_), Some(segment)) if segment.index.is_some() => segment.index.clone(),
         (Some(part), _) => open(part)
             .and_then(|handle| {
-                SealedIndex::open(handle, settings.dim as usize, settings.metric).map(Arc::new)
+                SealedIndex::open(handle, entry.rows, settings.dim as usize, settings.metric).map(Arc::new)
             })
             .map(Some)
             .or_else(rebuild_damaged)?,
         (None, _) => None,
     };
+    let (tombstones, overlay) = open_amendments(store, entry)?;
+    let segment = SealedSegment { number, truth, index, entry: entry.clone() };
+    Ok(SealedView { segment: Arc::new(segment), tombstones, overlay })
+}
+
+/// What died or changed in a segment since it was sealed: exactly what its manifest counts.
+pub(crate) fn open_amendments(store: &dyn PartStore, entry: &SegmentEntry) -> Result<(Tombstones, Overlay)> {
     let column = |part: &PartRef, kind| -> Result<Vec<u8>> {
-        let section = open(part)?.section(kind, DEFAULT_FIELD).map_err(Error::read_part)?;
+        let part = store.open(part).map_err(|e| Error::open_part(part, e))?;
+        let section = part.section(kind, DEFAULT_FIELD).map_err(Error::read_part)?;
         Ok(section.verified().map_err(Error::read_part)?.to_vec())
     };
     let unreadable =
@@ -63,8 +71,12 @@ pub(crate) fn open_segment(
         Some(part) => Overlay::decode(&column(part, OVERLAY)?, entry.rows).map_err(unreadable)?,
         None => Overlay::default(),
     };
-    let segment = SealedSegment { number, truth, index, entry: entry.clone() };
-    Ok(SealedView { segment: Arc::new(segment), tombstones, overlay })
+    if (tombstones.count(), overlay.last_lsn()) != (entry.dead, entry.overlay_lsn) {
+        return Err(Error::corrupt(
+            "the deletes or updates of a segment are not those that its manifest names",
+        ));
+    }
+    Ok((tombstones, overlay))
 }
 
 /// Damage to what is derived costs a rebuild; a disk that fails, or a part of a newer program, is no damage.

@@ -104,11 +104,18 @@ impl SealedView {
             }
             None => 0,
         };
-        let mut page = Vec::new();
+        let mut page: Vec<(ItemId, u32)> = Vec::new();
         while rank < self.segment.rows() && page.len() < limit {
             let slot = ids.slot_at(rank)?;
             if !self.tombstones.contains(slot) {
-                page.push((ids.id(slot)?, slot));
+                let id = ids.id(slot)?;
+                // Otherwise a caller who asks for page after page would never come to an end.
+                if after.max(page.last().map(|(before, _)| before)).is_some_and(|before| *before >= id) {
+                    return Err(Error::corrupt(
+                        "the ids of a segment are not in the order that they should be in",
+                    ));
+                }
+                page.push((id, slot));
             }
             rank += 1;
         }

@@ -1,90 +1,174 @@
-//! Single flipped bits in a closed index: found, named, and never believed.
+//! Single flipped bits in a closed index: every one is found and named, and none is ever believed.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
-use vectra::{ErrorKind, Metric};
-use vectra_core::io::Fs;
-use vectra_core::testing::oracle::Dice;
+use vectra::{Error, ErrorKind, Hit, Index, Item, Snapshot, mongo};
+use vectra_core::io::{File, MemFs};
+use vectra_tier::container::identify;
+use vectra_tier::{Mode, PartHandle, PartRef};
 
-use crate::faults::closed;
-use crate::world::{Broken, Ledger, Run, World, check, sweep_factor, tiny};
+use crate::forge::{Evidence, Folder, ROOT, Sandbox, VECTOR, is_long, minimal, writable};
 
-/// Every file with its length, except the lock: what it says is for people.
-fn files(fs: &dyn Fs, dir: &Path, found: &mut Vec<(PathBuf, u64)>) {
-    for entry in fs.list(dir).expect("a directory") {
-        let path = dir.join(&entry.name);
-        if entry.is_dir {
-            files(fs, &path, found);
-        } else if entry.name != "LOCK" {
-            let file = fs.open(&path, vectra_core::io::Access::Read).expect("listed");
-            found.push((path, file.len().expect("open")));
+/// Whether an error says that a file is not what it should be.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported)
+}
+
+fn flip(file: &dyn File, bit: usize) {
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, bit as u64 / 8).expect("within the file");
+    byte[0] ^= 1 << (bit % 8);
+    file.write_all_at(&byte, bit as u64 / 8).expect("memory");
+}
+
+/// The full check of the whole index names the file `called` so.
+fn verify_names(sandbox: &Sandbox, called: &str) -> bool {
+    match sandbox.builder().verify(ROOT) {
+        Ok(report) => report.findings.iter().any(|finding| finding.place.contains(called)),
+        Err(error) => is_refusal(&error) && error.to_string().contains(called),
+    }
+}
+
+/// The full check of one part, which the check of the index makes of every part, finds something.
+fn part_names(fs: &MemFs, path: &Path, part: &PartRef) -> bool {
+    PartHandle::open(fs, path, part, Mode::Read).map_or(true, |handle| handle.verify().is_err())
+}
+
+/// Every bit of every file but the lock, whose text is for people: the full check finds it.
+///
+/// In the everyday run the zeros that fill up parts are shown to the check of their part alone, but for some of them.
+#[test]
+fn every_flipped_bit_is_named() {
+    let what = "every single bit of every file but LOCK of a small closed index: verify names the damage";
+    let evidence = Evidence::begin("d4_verify", what, "flips::every_flipped_bit_is_named");
+    let folder = minimal();
+    let fs = Arc::new(folder.to_fs());
+    let sandbox = Sandbox::on(fs.clone(), 1);
+    assert_eq!(sandbox.builder().verify(ROOT).expect("intact").findings, []);
+    let (mut bits, mut whole, mut silent) = (0, 0, Vec::new());
+    for (name, bytes) in &folder.files {
+        let (file, path) = (writable(&fs, name), Path::new(ROOT).join(name));
+        let part = name.starts_with("seg/").then(|| identify(&*fs, &path).expect("a part"));
+        // The name by which findings call the file: parts by their id, the others by their folder or name.
+        let called = name.rsplit_once('/').map_or(name.as_str(), |(dir, file)| match dir {
+            "seg" => file.trim_end_matches(".part"),
+            "wal" => "log",
+            dir => dir,
+        });
+        for bit in 0..8 * bytes.len() {
+            flip(&*file, bit);
+            let named = match &part {
+                Some(part) if !is_long() && !tells(bytes, bit / 8) => part_names(&fs, &path, part),
+                _ => {
+                    whole += 1;
+                    verify_names(&sandbox, called)
+                }
+            };
+            if !named {
+                silent.push(format!("bit {} of byte {} of {name}", bit % 8, bit / 8));
+            }
+            flip(&*file, bit);
+            bits += 1;
         }
     }
+    assert_eq!(sandbox.builder().verify(ROOT).expect("intact again").findings, []);
+    let files = folder.files.len() as u64;
+    let counts = [
+        ("bits", bits),
+        ("by the check of the index", whole),
+        ("files", files),
+        ("not named", silent.len() as u64),
+    ];
+    evidence.end((0, bits - 1), &counts, silent.len() as u64);
+    assert!(silent.is_empty(), "{} bits are not named: {:#?}", silent.len(), &silent[..silent.len().min(40)]);
 }
 
-/// What came of a flip.
-#[derive(Debug, Default)]
-struct Tally {
-    endured: u64,
-    refused: u64,
-    silent: Vec<String>,
+/// What an intact index answers.
+struct Known {
+    items: Vec<Item>,
+    all: Vec<Hit>,
+    red: Vec<Hit>,
 }
 
-fn flip(
-    closed: &World,
-    settings: &vectra::Settings,
-    ledger: &Ledger,
-    path: &Path,
-    bit: u64,
-    tally: &mut Tally,
-) {
-    let context = format!("bit {} of byte {} of {}", bit % 8, bit / 8, path.display());
-    let world = World::on(closed.fs.crash(0), 21);
-    world.fs.flip_bit(path, bit).expect("within the file");
-    let found = world.builder().verify("/index");
-    let named = match &found {
-        Ok(report) => !report.findings.is_empty(),
-        Err(e) => matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported),
-    };
-    if !named {
-        // What opening alone notices is no better.
-        tally.silent.push(context);
-        return;
+const FILTER: &str = r#"{"tag": {"$in": ["red", "blue"]}}"#;
+
+fn exact(snapshot: &Snapshot, filter: Option<&str>) -> Result<Vec<Hit>, Error> {
+    let query = snapshot.query(&VECTOR).top_k(20).exact().with_vectors();
+    match filter {
+        Some(filter) => query.filter(mongo(filter)?).run(),
+        None => query.run(),
     }
-    let opened = Run::recover(&world, settings, ledger)
-        .and_then(|run| check(&run.index().snapshot(), &run.ledger.now, settings.metric, 3));
-    match opened {
-        Ok(()) => tally.endured += 1,
-        Err(Broken::Engine(e)) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
-            tally.refused += 1;
+}
+
+impl Known {
+    fn of(index: &Index) -> Result<Self, Error> {
+        let snapshot = index.snapshot();
+        let items = snapshot.list_items(None, 100)?.items;
+        Ok(Self { items, all: exact(&snapshot, None)?, red: exact(&snapshot, Some(FILTER))? })
+    }
+
+    /// Every answer is this one, or an error that says that a file is damaged. Approximate answers may be fewer.
+    fn check(&self, index: &Index) -> Result<(), String> {
+        let snapshot = index.snapshot();
+        let same = |what: &str, got: Result<bool, Error>| match got {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(format!("{what}: another answer")),
+            Err(error) if is_refusal(&error) => Ok(()),
+            Err(error) => Err(format!("{what}: {error}")),
+        };
+        same("list", snapshot.list_items(None, 100).map(|page| page.items == self.items))?;
+        same("exact", exact(&snapshot, None).map(|hits| hits == self.all))?;
+        same("filtered", exact(&snapshot, Some(FILTER)).map(|hits| hits == self.red))?;
+        for item in &self.items {
+            same("get", snapshot.get_item(item.id.clone()).map(|got| got.as_ref() == Some(item)))?;
         }
-        Err(e) => panic!("{context}: {e}"),
+        let near = snapshot.query(&VECTOR).top_k(3).with_vectors().run();
+        same("near", near.map(|hits| hits.iter().all(|hit| self.all.contains(hit))))
     }
 }
 
+/// Whether a byte says something, or is one of a few among those that do not.
+fn tells(bytes: &[u8], at: usize) -> bool {
+    bytes[at] != 0 || at % 512 == 511 || at > 0 && bytes[at - 1] != 0
+}
+
+/// One bit of every byte that is not padding (all bits of all bytes with `VECTRA_FAULTS=long`): whoever opens the index
+/// without a check gets right answers or errors.
 #[test]
 fn no_flipped_bit_is_believed() {
-    let settings = tiny(Metric::Cosine, 2);
-    let (closed, ledger) = closed(&settings);
-    let mut all = Vec::new();
-    files(&closed.fs, Path::new("/index"), &mut all);
-    let bytes: u64 = all.iter().map(|(_, len)| len).sum();
-    let mut dice = Dice::new(77);
-    let mut tally = Tally::default();
-    let wanted = 2000 * sweep_factor();
-    for (path, len) in &all {
-        // Every file gets its share, and at least a few.
-        let share = (wanted * len / bytes).clamp(16, 8 * len);
-        for _ in 0..share {
-            flip(&closed, &settings, &ledger, path, dice.below(8 * *len as usize) as u64, &mut tally);
+    let what = "a flipped bit of a small closed index: open, query, get and list answer rightly or say that it is damaged";
+    let evidence = Evidence::begin("d4_answers", what, "flips::no_flipped_bit_is_believed");
+    let folder = minimal();
+    let open = |folder: &Folder| Sandbox::on(Arc::new(folder.to_fs()), 2).builder().open(ROOT);
+    let known = Known::of(&open(&folder).expect("intact")).expect("intact");
+    assert_eq!(known.items.len(), 4, "four items live");
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::from([("bits", 0), ("answered", 0), ("refused", 0)]);
+    let mut wrong = Vec::new();
+    let mut flipped = folder.clone();
+    for (name, bytes) in &folder.files {
+        for at in (0..bytes.len()).filter(|at| is_long() || tells(bytes, *at)) {
+            let bits = if is_long() { 0..8 } else { at % 8..at % 8 + 1 };
+            for bit in bits {
+                let file = flipped.files.get_mut(name).expect("the same names");
+                file[at] ^= 1 << bit;
+                let came = match open(&flipped) {
+                    Ok(index) => known.check(&index).map(|()| "answered"),
+                    Err(error) if is_refusal(&error) => Ok("refused"),
+                    Err(error) => Err(error.to_string()),
+                };
+                match came {
+                    Ok(came) => *counts.entry(came).or_default() += 1,
+                    Err(error) => wrong.push(format!("bit {bit} of byte {at} of {name}: {error}")),
+                }
+                flipped.files.get_mut(name).expect("the same names")[at] ^= 1 << bit;
+                *counts.entry("bits").or_default() += 1;
+            }
         }
     }
-    println!(
-        "{} files, {bytes} bytes: {} flips only named, {} also refused at opening",
-        all.len(),
-        tally.endured,
-        tally.refused
-    );
-    assert!(tally.silent.is_empty(), "{} of them, not noticed: {:#?}", tally.silent.len(), tally.silent);
-    assert!(tally.endured > 0 && tally.refused > 0);
+    let counts: Vec<(&str, u64)> = counts.into_iter().collect();
+    evidence.end((0, counts.iter().map(|(_, n)| *n).max().unwrap_or(0)), &counts, wrong.len() as u64);
+    assert!(wrong.is_empty(), "{} bits are believed: {:#?}", wrong.len(), &wrong[..wrong.len().min(40)]);
+    assert!(counts.iter().all(|(_, n)| *n > 0), "{counts:?}");
 }

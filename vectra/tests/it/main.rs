@@ -3,17 +3,21 @@
 
 mod api;
 mod concurrent;
+mod corpus;
 mod crash;
 mod evidence;
 mod fallback;
 mod faults;
 mod flips;
+mod forge;
+mod hostile;
 mod kill;
 mod lanes;
 mod lies;
 mod maintain;
 mod meddle;
 mod model;
+mod mutants;
 mod reader_process;
 mod readers;
 mod real;

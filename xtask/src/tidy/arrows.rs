@@ -44,8 +44,8 @@ pub(super) fn check(tree: &Tree, findings: &mut Findings) {
         };
         for dependency in &member.dependencies {
             let Some(to) = level(dependency) else { continue };
-            // The core may enable its own test features in its own tests; no other crate has reason to.
-            let own_tests = from == Level::Core && dependency == &member.name;
+            // The core and the facade enable features of their own in their own tests; no other crate has reason to.
+            let own_tests = matches!(from, Level::Core | Level::Facade) && dependency == &member.name;
             if !own_tests && !allowed(from, to) {
                 let message = format!("forbidden arrow {} -> {dependency} ({from:?} -> {to:?})", member.name);
                 findings.problem(&manifest, 0, message);

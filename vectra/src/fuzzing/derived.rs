@@ -1,0 +1,79 @@
+//! Codes and graphs: whatever they hold, a search comes to an end and names only rows that exist.
+
+use vectra_core::Metric;
+use vectra_core::admit::{All, Bits};
+use vectra_core::codec::crc32c;
+use vectra_core::index::{AnnIndex, SearchParams};
+use vectra_core::io::Blob;
+use vectra_core::scorer::{Scorer, VectorStore};
+use vectra_hnsw::{Hnsw, HnswView, Params};
+use vectra_quant::{Header, Quantizer, Sq8, Sq8View};
+
+/// A section of codes behind the byte that says whether its header's sum is made right.
+pub(super) fn codes(bytes: &[u8]) {
+    let Some((repair, section)) = bytes.split_first() else { return };
+    let mut section = section.to_vec();
+    repair_sum(&mut section, *repair, 60);
+    let Ok(view) = Sq8View::open_section(&Blob::copy_of(&section)) else { return };
+    let query = vec![0.5; view.dim()];
+    let mut scorer = view.bind(&query);
+    for slot in 0..view.len().min(8) as u32 {
+        _ = scorer.score(slot);
+    }
+    if !view.is_empty() {
+        _ = view.bind_slot(0).score(view.len() as u32 - 1);
+    }
+}
+
+/// A graph over the rows that its header states, behind the byte that says whether its header's sum is made right.
+pub(super) fn graph(bytes: &[u8]) {
+    let Some((repair, section)) = bytes.split_first() else { return };
+    let mut section = section.to_vec();
+    repair_sum(&mut section, *repair, 124);
+    let rows = section.get(12..16).map_or(0, |b| u32::from_le_bytes(b.try_into().expect("four bytes")));
+    let Ok(view) = HnswView::open(Blob::copy_of(&section), rows) else { return };
+    let sound = view.verify().is_ok();
+    let store = store(rows);
+    let (mut scratch, mut found) = (<HnswView as AnnIndex>::Scratch::default(), Vec::new());
+    let query = [0.25, -1.0];
+    let mut scorer = store.bind(&query);
+    let odd = Bits::from_slots(rows, (0..rows).filter(|slot| slot % 2 == 1));
+    for (k, ef) in [(1, 1), (5, 20), (40, 40)] {
+        let params = SearchParams::new(k, ef);
+        view.search(&mut scorer, &params, &All, &mut scratch, &mut found);
+        assert!(found.len() <= k && found.iter().all(|hit| hit.slot < rows), "rows that exist");
+        assert!(!sound || rows == 0 || !found.is_empty(), "a sound graph leads somewhere");
+        view.search(&mut scorer, &params, &odd, &mut scratch, &mut found);
+        assert!(found.iter().all(|hit| hit.slot < rows && hit.slot % 2 == 1), "admitted rows that exist");
+    }
+    _ = view.stats();
+}
+
+fn repair_sum(section: &mut [u8], repair: u8, at: usize) {
+    if repair & 1 == 1 && section.len() >= at + 4 {
+        let sum = crc32c(&section[..at]);
+        section[at..at + 4].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
+/// Codes of `rows` rows of two components.
+fn store(rows: u32) -> Sq8View {
+    let codec = Sq8::new(2, Metric::L2);
+    let mut bytes = vec![0; rows as usize * codec.row_bytes()];
+    for (slot, row) in bytes.chunks_exact_mut(codec.row_bytes()).enumerate() {
+        codec.encode(&[slot as f32, (slot * 7 % 5) as f32], row);
+    }
+    Sq8View::open(Blob::copy_of(&bytes), codec, rows).expect("as many rows as were encoded")
+}
+
+/// Sections of sixty rows.
+pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let behind = |bytes: &[u8]| [&[1], bytes].concat();
+    let store = store(60);
+    let codec = store.codec();
+    let header = Header { quantizer: Quantizer::Sq8(codec), rows: 3 }.encode();
+    let codes = [&header[..], &store.rows().bytes()[..3 * codec.row_bytes()]].concat();
+    let params = Params { m: 4, ef_construction: 8, seed: 1 };
+    let graph = Hnsw::build(&store, &params, 1, &|_| true).expect("nobody stops it").encode();
+    vec![("codes", "three_rows", behind(&codes)), ("graph", "sixty_rows", behind(&graph))]
+}
