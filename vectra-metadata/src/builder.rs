@@ -44,6 +44,12 @@ impl Builder {
         self.rows.len() == 0
     }
 
+    /// Bytes of rows that it holds in memory: the first 16 MiB as they came, beyond that compressed. What the indexes of
+    /// declared fields take comes on top.
+    pub fn buffered_bytes(&self) -> usize {
+        self.rows.buffered_bytes()
+    }
+
     /// Takes the metadata of the next slot. What [`check_row`] refuses makes [`Builder::finish`] fail.
     pub fn push(&mut self, metadata: &Value) {
         if self.error.is_some() {
@@ -61,7 +67,10 @@ impl Builder {
             self.error = Some(BuildError::Row { slot, source });
             return;
         }
-        self.rows.push(metadata);
+        if let Err(error) = self.rows.push(metadata) {
+            self.error = Some(error);
+            return;
+        }
         self.fields.iter_mut().for_each(|field| field.push(slot, metadata));
     }
 

@@ -136,7 +136,7 @@ impl Resolver<'_> {
         let mut found = Bits::none(self.view.row_count);
         let mut members = BTreeSet::new();
         matcher.members(&mut members);
-        self.view.rows.scan(scope, &members, |slot, row| {
+        self.view.rows.scan(scope, Some(&members), |slot, row| {
             self.evaluated += 1;
             if matcher.matches(&row) {
                 found.insert(slot);

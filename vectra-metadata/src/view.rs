@@ -1,5 +1,6 @@
 //! A sealed segment's metadata, open for reading.
 
+use vectra_core::admit::Bits;
 use vectra_core::io::Blob;
 use vectra_core::{Filter, Value};
 
@@ -37,6 +38,15 @@ impl MetadataView {
             return Err(ReadError::NoSuchSlot { slot, row_count: self.row_count });
         }
         Ok(self.rows.get(slot)?)
+    }
+
+    /// Gives the metadata of `slots` to `give`, in order; each block is read once, blocks without any of them never.
+    ///
+    /// # Panics
+    /// If `slots` has another universe than the rows.
+    pub fn for_each(&self, slots: &Bits, give: impl FnMut(u32, Value)) -> Result<(), ReadError> {
+        assert_eq!(slots.len(), self.row_count, "the slots are those of the segment");
+        Ok(self.rows.scan(slots, None, give)?)
     }
 
     /// The slots that satisfy `filter`, exactly.

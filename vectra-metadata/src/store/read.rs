@@ -79,11 +79,11 @@ impl RowStore {
 
     /// Gives the rows of `slots` to `give`, in order. Blocks without any of them are not touched.
     ///
-    /// Rows that are objects may come without the members that `only` does not name.
+    /// With `only`, rows that are objects may come without the members that it does not name.
     pub(crate) fn scan(
         &self,
         slots: &Bits,
-        only: &BTreeSet<&str>,
+        only: Option<&BTreeSet<&str>>,
         mut give: impl FnMut(u32, Value),
     ) -> Result<(), FormatError> {
         self.with_contexts(|contexts| {
@@ -92,7 +92,7 @@ impl RowStore {
                 let Some(last) = (0..block.rows as usize).rev().find(|row| wanted(*row)) else { continue };
                 let raw = self.raw(number, contexts)?;
                 let give = |row, value| give(block.first_slot + row as u32, value);
-                let decoded = self.decode(block, &raw, last, Some(only), wanted, give);
+                let decoded = self.decode(block, &raw, last, only, wanted, give);
                 decoded.map_err(|source| self.damaged_block(number, source))?;
             }
             Ok(())

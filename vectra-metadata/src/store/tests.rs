@@ -12,7 +12,7 @@ fn row(i: i64) -> Value {
 
 fn store(rows: i64) -> (RowStore, u32) {
     let mut buffer = RowBuffer::default();
-    (0..rows).for_each(|i| buffer.push(&row(i)));
+    (0..rows).for_each(|i| buffer.push(&row(i)).expect("a small row"));
     assert_eq!(buffer.len() as i64, rows);
     let (rows_section, dictionary) = buffer.finish().expect("small rows");
     let count = rows as u32;
@@ -37,7 +37,7 @@ fn a_scan_gives_the_wanted_rows_in_order() {
         let mut seen = Vec::new();
         let scanned = store.scan(
             &Bits::from_slots(count, wanted.iter().copied()),
-            &BTreeSet::from(["id", "name"]),
+            Some(&BTreeSet::from(["id", "name"])),
             |slot, value| {
                 assert_eq!(value, row(slot.into()));
                 seen.push(slot);

@@ -1,5 +1,6 @@
 //! From rows to the sections `rows` and `dictionary`.
 
+use std::fmt;
 use std::ops::Range;
 
 use vectra_core::Value;
@@ -12,7 +13,7 @@ use crate::format::{
     BLOCK_BYTES, BLOCK_ROWS, BlockEntry, DictionaryHeader, Layout, TRAINED_BYTES_MAX, write_directory,
 };
 
-/// How many encoded bytes at most are looked at to find the shared strings.
+/// How many encoded bytes are kept, and looked at to find the shared strings and the dictionary, before blocks are packed.
 const SAMPLE_BYTES: usize = 16 << 20;
 /// A trained dictionary may take this share of the bytes it is trained on.
 const TRAINED_SHARE: usize = 64;
@@ -25,12 +26,31 @@ const TRAINING_BYTES: usize = 8 << 20;
 /// How many blocks a dictionary is tried on.
 const TRIALS: usize = 32;
 
-/// Rows as they come in, encoded one after the other.
-#[derive(Debug, Default)]
+/// Rows as they come in. Up to [`SAMPLE_BYTES`] of them are kept as they are; what those show decides how all blocks
+/// are written, and from then on each block is packed as soon as it is full.
+#[derive(Default)]
 pub(crate) struct RowBuffer {
+    /// Encoded rows that are in no block yet.
     bytes: Vec<u8>,
-    /// Where each row ends.
+    /// Where each of them ends.
     ends: Vec<usize>,
+    plan: Option<Plan>,
+    packed: Vec<u8>,
+    entries: Vec<BlockEntry>,
+    rows: usize,
+}
+
+/// What all blocks of a segment share.
+struct Plan {
+    shared: SharedStrings,
+    trained: Vec<u8>,
+    compressor: Compressor,
+}
+
+impl fmt::Debug for RowBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowBuffer").field("rows", &self.rows).finish_non_exhaustive()
+    }
 }
 
 /// A run of rows that becomes one block.
@@ -43,32 +63,93 @@ struct Piece {
 
 impl RowBuffer {
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.rows
+    }
+
+    /// Bytes of rows that it holds, packed or not.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.bytes.len() + self.packed.len()
     }
 
     /// Appends a row that `check_row` has passed.
-    pub(crate) fn push(&mut self, row: &Value) {
+    pub(crate) fn push(&mut self, row: &Value) -> Result<(), BuildError> {
         let mut w = Writer::append_to(std::mem::take(&mut self.bytes));
         encode_value(row, &mut w);
         self.bytes = w.into_bytes();
         self.ends.push(self.bytes.len());
+        self.rows += 1;
+        let enough = if self.plan.is_none() { SAMPLE_BYTES } else { BLOCK_BYTES };
+        if self.bytes.len() > enough || self.plan.is_some() && self.ends.len() > BLOCK_ROWS {
+            let mut blocks = self.blocks();
+            blocks.pop();
+            self.pack(&blocks)?;
+        }
+        Ok(())
     }
 
     /// The sections `rows` and `dictionary`.
-    pub(crate) fn finish(self) -> Result<(Vec<u8>, Vec<u8>), BuildError> {
+    pub(crate) fn finish(mut self) -> Result<(Vec<u8>, Vec<u8>), BuildError> {
         let blocks = self.blocks();
-        let shared = self.shared_strings(&blocks);
-        let pieces: Vec<Piece> = blocks.into_iter().map(|rows| self.piece(rows, &shared)).collect();
-        let row_count = self.ends.len() as u32;
-        drop(self.bytes);
-        let trained = trained_dictionary(&pieces)?;
-        let rows = pack(pieces, row_count, &trained)?;
+        self.pack(&blocks)?;
+        drop((self.bytes, self.ends));
+        let mut rows = write_directory(&self.entries, self.rows as u32);
+        rows.reserve_exact(self.packed.len());
+        rows.extend_from_slice(&self.packed);
+        drop(self.packed);
+        let Plan { shared, trained, .. } = self.plan.expect("packing has made a plan");
         let strings = shared.encode();
         let shared_raw_len = strings.len();
         let Packed { codec, bytes } =
             Compressor::new(&[]).and_then(|mut c| c.pack(strings)).map_err(BuildError::Compress)?;
         let header = DictionaryHeader { codec, shared_stored_len: bytes.len(), shared_raw_len };
         Ok((rows, [header.write(), bytes, trained].concat()))
+    }
+
+    /// Packs the first of the waiting rows, cut into these blocks.
+    fn pack(&mut self, blocks: &[Range<usize>]) -> Result<(), BuildError> {
+        let mut plan = match self.plan.take() {
+            Some(plan) => plan,
+            None => self.plan(blocks)?,
+        };
+        for rows in blocks {
+            let Piece { rows, value_len, layout, raw } = self.piece(rows, &plan.shared);
+            let raw_len = raw.len();
+            let Packed { codec, bytes } = plan.compressor.pack(raw).map_err(BuildError::Compress)?;
+            // First slot and offset follow from the entries before and are not stored.
+            let (first_slot, offset, stored_len) = (0, 0, bytes.len());
+            self.entries.push(BlockEntry {
+                first_slot,
+                rows,
+                offset,
+                stored_len,
+                raw_len,
+                value_len,
+                codec,
+                layout,
+            });
+            self.packed.extend_from_slice(&bytes);
+        }
+        self.plan = Some(plan);
+        let Some(done) = blocks.last().map(|rows| rows.end) else { return Ok(()) };
+        let cut = self.ends[done - 1];
+        self.ends.drain(..done);
+        self.ends.iter_mut().for_each(|end| *end -= cut);
+        self.bytes.drain(..cut);
+        if self.bytes.capacity() > 4 * BLOCK_BYTES {
+            self.bytes.shrink_to(2 * BLOCK_BYTES);
+        }
+        Ok(())
+    }
+
+    /// Decides how blocks are written, by those that are there.
+    fn plan(&self, blocks: &[Range<usize>]) -> Result<Plan, BuildError> {
+        let shared = self.shared_strings(blocks);
+        let trained = {
+            let pieces: Vec<Piece> = blocks.iter().map(|rows| self.piece(rows, &shared)).collect();
+            trained_dictionary(&pieces)?
+        };
+        let compressor = Compressor::new(&trained).map_err(BuildError::Compress)?;
+        Ok(Plan { shared, trained, compressor })
     }
 
     /// Cuts the rows into blocks.
@@ -99,21 +180,19 @@ impl RowBuffer {
         rows.clone().map(|_| decode_value(&mut reader).expect("the buffer holds own encodings")).collect()
     }
 
-    /// Counts over all blocks, or over evenly spread ones where the rows are many.
     fn shared_strings(&self, blocks: &[Range<usize>]) -> SharedStrings {
         let mut counter = SharedCounter::default();
-        let step = self.bytes.len().div_ceil(SAMPLE_BYTES).max(1);
-        for rows in blocks.iter().step_by(step) {
+        for rows in blocks {
             self.decode(rows).iter().for_each(|row| counter.count(row));
         }
         counter.finish()
     }
 
-    fn piece(&self, rows: Range<usize>, shared: &SharedStrings) -> Piece {
-        let encoded = self.bytes_of(&rows);
+    fn piece(&self, rows: &Range<usize>, shared: &SharedStrings) -> Piece {
+        let encoded = self.bytes_of(rows);
         let (count, value_len) = (rows.len() as u32, encoded.len());
         let columns =
-            if value_len <= BLOCK_BYTES { shred(&self.decode(&rows), value_len, shared) } else { None };
+            if value_len <= BLOCK_BYTES { shred(&self.decode(rows), value_len, shared) } else { None };
         let (layout, raw) = match columns.filter(|columns| columns.len() <= value_len) {
             Some(columns) => (Layout::Columns, columns),
             None => (Layout::Rows, encoded.to_vec()),
@@ -145,38 +224,51 @@ fn trained_dictionary(pieces: &[Piece]) -> Result<Vec<u8>, BuildError> {
     Ok(if saved > dictionary.len() { dictionary } else { Vec::new() })
 }
 
-fn pack(pieces: Vec<Piece>, row_count: u32, trained: &[u8]) -> Result<Vec<u8>, BuildError> {
-    let mut compressor = Compressor::new(trained).map_err(BuildError::Compress)?;
-    let mut entries = Vec::with_capacity(pieces.len());
-    let mut stored: Vec<Vec<u8>> = Vec::with_capacity(pieces.len());
-    for Piece { rows, value_len, layout, raw } in pieces {
-        let raw_len = raw.len();
-        let Packed { codec, bytes } = compressor.pack(raw).map_err(BuildError::Compress)?;
-        // First slot and offset follow from the entries before and are not stored.
-        let (first_slot, offset, stored_len) = (0, 0, bytes.len());
-        entries.push(BlockEntry { first_slot, rows, offset, stored_len, raw_len, value_len, codec, layout });
-        stored.push(bytes);
-    }
-    let mut section = write_directory(&entries, row_count);
-    section.reserve_exact(stored.iter().map(Vec::len).sum());
-    stored.iter().for_each(|bytes| section.extend_from_slice(bytes));
-    Ok(section)
-}
-
 #[cfg(test)]
 mod tests {
+    use vectra_core::admit::Bits;
+    use vectra_core::io::Blob;
+
     use super::*;
+    use crate::store::RowStore;
 
     #[test]
     fn blocks_are_bounded_and_cover_every_row_once() {
         let mut buffer = RowBuffer::default();
         let sizes = [10, 40_000, 30_000, 70_000, 5, 5, 65_000, 600, 10];
-        sizes.iter().for_each(|size| buffer.push(&Value::from("x".repeat(*size))));
+        for size in sizes {
+            buffer.push(&Value::from("x".repeat(size))).expect("a row");
+        }
         assert_eq!(buffer.blocks(), [0..2, 2..3, 3..4, 4..7, 7..9]);
         assert_eq!(buffer.decode(&(4..6)), vec![Value::from("xxxxx"); 2]);
         let mut small = RowBuffer::default();
-        (0..2500).for_each(|_| small.push(&Value::Null));
+        (0..2500).for_each(|_| small.push(&Value::Null).expect("a row"));
         assert_eq!(small.blocks(), [0..1024, 1024..2048, 2048..2500]);
         assert!(RowBuffer::default().blocks().is_empty());
+    }
+
+    #[test]
+    fn many_rows_are_packed_on_the_way_and_are_all_there() {
+        let row =
+            |n: u64| Value::from([("n", Value::from(n)), ("text", Value::from("lorem ipsum ".repeat(80)))]);
+        let (mut buffer, mut most) = (RowBuffer::default(), 0);
+        let count = 30_000_u64;
+        for n in 0..count {
+            buffer.push(&row(n)).expect("a row");
+            most = most.max(buffer.bytes.len());
+        }
+        assert!(most <= SAMPLE_BYTES + 2048, "{most} bytes of rows were held at once");
+        assert!(buffer.bytes.capacity() <= 4 * BLOCK_BYTES, "what was packed is given back");
+        assert!(buffer.buffered_bytes() < SAMPLE_BYTES / 4, "{} bytes", buffer.buffered_bytes());
+        let (rows, dictionary) = buffer.finish().expect("sections");
+        let store =
+            RowStore::open(Blob::copy_of(&rows), &Blob::copy_of(&dictionary), count as u32).expect("own");
+        let mut next = 0;
+        let give = |slot: u32, value| {
+            assert_eq!((slot, value), (next as u32, row(next)));
+            next += 1;
+        };
+        store.scan(&Bits::all(count as u32), None, give).expect("own");
+        assert_eq!(next, count);
     }
 }

@@ -36,7 +36,7 @@ pub enum WriteError {
     },
 }
 
-/// Writes a container file section by section, each byte once and in order.
+/// Writes a container file section by section, each byte once and in order (but for a header that learns its rows late).
 ///
 /// Dropped before [`Writer::finish`] succeeded, it removes its file again.
 #[derive(Debug)]
@@ -194,6 +194,16 @@ impl Writer {
         self.begin(kind, field);
         self.write(bytes)?;
         self.end()
+    }
+
+    /// Says anew how many rows the part speaks of, for whoever did not know at the beginning.
+    pub fn set_rows(&mut self, rows: u32) -> Result<(), WriteError> {
+        self.still_good()?;
+        self.header.rows = rows;
+        let (block, header_crc) = encode_header(&self.header);
+        self.file.write_all_at(&block, 0).map_err(|e| self.failure(e))?;
+        self.header_crc = header_crc;
+        Ok(())
     }
 
     /// Writes the footer and makes the file durable and read-only. Its name is durable only once it is published.

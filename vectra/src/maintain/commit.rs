@@ -8,11 +8,14 @@ use vectra_wal::{Checkpoint, Lsn};
 use super::fresh::Fresh;
 use super::upkeep::Summary;
 use crate::engine::{Committed, Engine};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Manifest, SegmentEntry, ShardEntry, Tier};
-use crate::segment::build::{TruthBuilder, write_codes, write_overlay, write_tombstones};
+use crate::segment::build::{TruthWriter, WrittenTruth, write_codes, write_overlay, write_tombstones};
 use crate::segment::index::SealedIndex;
-use crate::segment::sealed::{SealedSegment, SealedView};
+use crate::segment::ledger::Ledger;
+use crate::segment::overlay::Overlay;
+use crate::segment::sealed::{Base, SealedSegment, SealedView};
+use crate::segment::tombstones::Tombstones;
 use crate::segment::truth::Truth;
 use crate::snapshot::ShardState;
 
@@ -23,19 +26,22 @@ pub(crate) type Step<'a> = &'a dyn Fn(&ShardState, Lsn) -> ShardState;
 impl Engine {
     /// Writes and opens the parts of a new segment: truth and codes, no graph yet.
     ///
-    /// `number` must have been taken before its rows were looked at: what dies later is carried over, what died earlier
-    /// is not in it.
+    /// What was written is read back, and refused if it is not what the rows' sources said. `number` must have been taken
+    /// before its rows were looked at: what dies later is carried over, what died earlier is not in it.
     pub(crate) fn write_segment(
         &self,
         number: u64,
-        builder: TruthBuilder,
+        writer: TruthWriter<'_>,
         lsns: (Lsn, Lsn),
         fresh: &mut Fresh<'_>,
     ) -> Result<SealedSegment> {
-        let rows = builder.rows();
-        let (rows_part, meta_part) = builder.write(&*self.store)?;
+        let rows = writer.rows();
+        let WrittenTruth { rows_part, meta_part, ledger } = writer.finish()?;
         fresh.publish([&rows_part, &meta_part])?;
         let truth = Arc::new(self.open_truth(&rows_part, &meta_part)?);
+        let base = Base { tombstones: Tombstones::new(rows), overlay: Overlay::default() };
+        let found = truth.ledger(&base.tombstones, &base.overlay)?;
+        ledger.expect(found, || format!("segment {} does not hold what it was made from", rows_part.id))?;
         let index_part = write_codes(&*self.store, &truth, &self.settings)?;
         fresh.publish([&index_part])?;
         let index = Some(Arc::new(self.open_index(&index_part, rows)?));
@@ -50,8 +56,9 @@ impl Engine {
             dead: 0,
             overlay: None,
             overlay_lsn: 0,
+            sum: Some(ledger.sum),
         };
-        Ok(SealedSegment { number, truth, index, entry })
+        Ok(SealedSegment { number, truth, index, entry, base })
     }
 
     pub(crate) fn open_truth(&self, rows: &PartRef, meta: &PartRef) -> Result<Truth> {
@@ -78,6 +85,7 @@ impl Engine {
         };
         let segments =
             next.sealed.iter().map(|view| self.write_dirty(view, &mut fresh)).collect::<Result<Vec<_>>>()?;
+        let bases: Vec<Base> = next.sealed.iter().map(SealedView::as_base).collect();
         let mut manifest = committed.newest.clone();
         manifest.shards[number] = ShardEntry { covered_lsn: covered, segments: segments.clone() };
         self.commit_manifest(&mut committed, manifest)?;
@@ -87,9 +95,10 @@ impl Engine {
             let generation = committed.newest.generation;
             self.cell.publish(|state| {
                 let mut shard = step(&state.shards[number], state.visible_lsn);
-                for (view, entry) in shard.sealed.iter_mut().zip(&segments) {
+                for ((view, entry), base) in shard.sealed.iter_mut().zip(&segments).zip(&bases) {
                     view.segment = Arc::new(SealedSegment {
                         entry: entry.clone(),
+                        base: base.clone(),
                         ..SealedSegment::clone(&view.segment)
                     });
                 }
@@ -110,6 +119,15 @@ impl Engine {
     /// The manifest entry of a view, after writing the parts `deletes` and `overlay` if they changed.
     fn write_dirty(&self, view: &SealedView, fresh: &mut Fresh<'_>) -> Result<SegmentEntry> {
         let mut entry = view.segment.entry.clone();
+        entry.sum = match view.ledger() {
+            Ok(ledger) => ledger.map(|ledger| ledger.sum),
+            // A damaged row can still be deleted or replaced; what the others add up to is no longer known then.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                tracing::warn!(%error, "a segment loses its sum: a row that died or changed cannot be read");
+                None
+            }
+            Err(error) => return Err(error),
+        };
         if view.tombstones.count() != entry.dead {
             let part = write_tombstones(&*self.store, entry.rows, &view.tombstones.encode())?;
             fresh.publish([&part])?;
@@ -140,6 +158,9 @@ impl Engine {
         }
         match self.manifests.publish(manifest.generation) {
             Ok(()) => {
+                if let Some(Ledger { rows, sum }) = manifest.ledger() {
+                    tracing::debug!(generation = manifest.generation, rows, %sum, "committed");
+                }
                 let previous = std::mem::replace(&mut committed.newest, manifest);
                 (committed.previous, committed.digest) = (Some(previous), digest);
                 (committed.highest, committed.unread) = (committed.newest.generation, false);

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use vectra_quant::Sq8;
 use vectra_wal::Lsn;
 
 use super::fresh::Fresh;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::segment::build::{RowSource, TruthBuilder, write_codes, write_graph};
+use crate::segment::build::{RowSource, TruthWriter, write_codes, write_graph};
 use crate::segment::index::SealedIndex;
+use crate::segment::ledger::{Ledger, MetadataTerms};
 use crate::segment::sealed::{SealedSegment, SealedView};
+use crate::segment::truth::TruthRow;
+use crate::settings::Settings;
 use crate::snapshot::ShardState;
 use crate::write::seal::SlotMap;
 
@@ -27,27 +31,50 @@ impl Engine {
         let output_number = self.next_number();
         let state = self.cell.load();
         let inputs: Vec<&SealedView> = positions.iter().map(|i| &state.shards[number].sealed[*i]).collect();
-        let rows: u32 = inputs.iter().map(|view| view.live()).sum();
-        let mut builder = TruthBuilder::new(&self.settings, rows as usize)?;
+        let rows: u64 = inputs.iter().map(|view| u64::from(view.live())).sum();
+        // What had a graph keeps one: a query never falls back to a scan because of a merge.
+        let graph = inputs.iter().any(|view| view.segment.has_graph());
+        self.expect_room(output_bytes(&inputs, &self.settings))?;
+        let mut writer = match rows {
+            0 => None,
+            _ => Some(TruthWriter::begin(&*self.store, &self.settings)?),
+        };
         let mut folded = BTreeMap::new();
         for view in &inputs {
-            let map = (0..view.segment.rows())
-                .map(|slot| copy_row(view, slot, &mut builder))
-                .collect::<Result<_>>()?;
+            let map = match &mut writer {
+                Some(writer) => copy_rows(view, writer)?,
+                None => vec![None; view.segment.rows() as usize],
+            };
             folded.insert(view.segment.number, Folded { map, overlay_lsn: view.overlay.last_lsn() });
         }
         let lsns =
             inputs.iter().map(|view| view.segment.entry.lsns).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        let output = if builder.rows() == 0 {
-            None
-        } else {
-            let segment =
-                self.write_segment(output_number, builder, lsns.expect("a merge has inputs"), &mut fresh)?;
-            // What had a graph keeps one: a query never falls back to a scan because of a merge.
-            let graph = inputs.iter().any(|view| view.segment.has_graph());
-            Some(Arc::new(if graph { self.with_graph(&segment, &mut fresh)? } else { segment }))
+        let output = match writer {
+            None => None,
+            Some(writer) => {
+                tracing::debug!(rows, held_bytes = writer.buffered_bytes(), "merging segments");
+                let segment = 
+                    self.write_segment(output_number, writer, lsns.expect("a merge has inputs"), &mut fresh)?;
+                Some(Arc::new(if graph { self.with_graph(&segment, &mut fresh)? } else { segment }))
+            }
         };
         self.commit(number, &|shard, _| replace_sealed(shard, &folded, output.as_ref()))
+    }
+
+    /// Refuses a step that could fill the disk; `bytes` are what it is about to write.
+    fn expect_room(&self, bytes: u64) -> Result<()> {
+        let needed = bytes.saturating_add(bytes / 5);
+        match self.fs.free_space(&self.root) {
+            Ok(free) if free < needed => {
+                let text = format!(
+                    "a merge is put off: it needs {needed} bytes of free disk space, there are {free}; free some, or \
+                     move the index"
+                );
+                Err(Error::new(ErrorKind::Full, text))
+            }
+            // Where the platform does not tell, a full disk is met while writing, which changes nothing either.
+            _ => Ok(()),
+        }
     }
 
     /// Builds the graph of the sealed segment at `position` of a shard.
@@ -95,23 +122,52 @@ impl Engine {
     }
 }
 
-fn copy_row(view: &SealedView, slot: u32, builder: &mut TruthBuilder) -> Result<Option<u32>> {
-    if view.tombstones.contains(slot) {
-        return Ok(None);
+/// Copies the live rows of `view` with their newest metadata; where each slot went.
+fn copy_rows(view: &SealedView, writer: &mut TruthWriter<'_>) -> Result<SlotMap> {
+    let mut map: SlotMap = vec![None; view.segment.rows() as usize];
+    let (mut copied, mut terms) = (Ledger::default(), MetadataTerms::default());
+    view.segment.truth.for_each(&view.live_bits(), |row| {
+        let metadata = view.overlay.get(row.slot).map_or(&row.metadata, |newer| newer);
+        let sum = terms.row(row.id, row.vector.as_bytes(), metadata);
+        let TruthRow { id, lsn, vector, inverse_norm, .. } = row;
+        let new = writer.push(&RowSource { id, lsn, vector, inverse_norm, metadata, sum })?;
+        map[row.slot as usize] = Some(new);
+        copied = copied + Ledger::of_row(sum);
+        Ok(())
+    })?;
+    let name = view.segment.entry.rows_part.id;
+    match view.ledger() {
+        Ok(Some(expected)) => {
+            expected.expect(copied, || {
+                format!("the live rows of segment {name} are not those that it should have")
+            })?;
+        }
+        Ok(None) => tracing::warn!(%name, "a segment has no sum to be compared with"),
+        // Its damage lies in rows that are dead: what is live was just read.
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            tracing::warn!(%name, %error, "a segment cannot be compared with its sum");
+        }
+        Err(error) => return Err(error),
     }
-    let truth = &view.segment.truth;
-    let metadata = match view.overlay.get(slot) {
-        Some(value) => Arc::clone(value),
-        None => Arc::new(truth.metadata(slot)?),
+    Ok(map)
+}
+
+/// The most bytes that a merge of `inputs` is expected to write: the live share of their parts, newer metadata, and the
+/// codes (and the graph, if there is one) once more.
+pub(crate) fn output_bytes(inputs: &[&SealedView], settings: &Settings) -> u64 {
+    let codec = Sq8::new(settings.dim as usize, settings.metric);
+    let graph = inputs.iter().any(|view| view.segment.has_graph());
+    let links = if graph { 8 * (2 * settings.m as u64).next_multiple_of(16) } else { 0 };
+    let per_row = codec.row_bytes() as u64 * (1 + u64::from(graph)) + links;
+    let of = |view: &&SealedView| {
+        let entry = &view.segment.entry;
+        let (rows, live) = (u64::from(entry.rows.max(1)), u64::from(view.live()));
+        let share = u128::from(entry.rows_part.length + entry.meta_part.length) * u128::from(live);
+        let truth = u64::try_from(share.div_ceil(u128::from(rows))).unwrap_or(u64::MAX);
+        let newer = entry.overlay.as_ref().map_or(0, |part| part.length);
+        truth.saturating_add(newer).saturating_add(live * per_row)
     };
-    let row = RowSource {
-        id: truth.id(slot)?,
-        lsn: truth.lsn(slot)?,
-        vector: truth.vectors(slot, 1)?,
-        inverse_norm: truth.inverse_norm(slot)?,
-        metadata,
-    };
-    Ok(Some(builder.push(row)))
+    inputs.iter().map(of).fold(0, u64::saturating_add)
 }
 
 /// The shard with the inputs gone and `output` in the place of the first, carrying what died or changed since.
@@ -148,3 +204,6 @@ fn carry(from: &SealedView, input: &Folded, to: &mut SealedView) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

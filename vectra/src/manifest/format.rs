@@ -142,6 +142,7 @@ fn encode_segment(segment: &SegmentEntry, out: &mut Writer) {
     };
     out.u32(segment.rows).u8(tier);
     out.u64(segment.lsns.0).u64(segment.lsns.1).u32(segment.dead).u64(segment.overlay_lsn);
+    out.u8(segment.sum.is_some().into()).u128(segment.sum.unwrap_or(0));
     segment.rows_part.encode(out);
     segment.meta_part.encode(out);
     for part in [&segment.index_part, &segment.deletes, &segment.overlay] {
@@ -161,6 +162,14 @@ fn decode_segment(r: &mut Reader<'_>) -> Result<SegmentEntry, DecodeError> {
     };
     let lsns = (r.u64()?, r.u64()?);
     let (dead, overlay_lsn) = (r.u32()?, r.u64()?);
+    if dead > rows {
+        return Err(r.error("no more dead rows than rows"));
+    }
+    let sum = match (r.u8()?, r.u128()?) {
+        (0, 0) => None,
+        (1, sum) => Some(sum),
+        _ => return Err(r.error("sum of a segment")),
+    };
     let rows_part = PartRef::decode(r)?;
     let meta_part = PartRef::decode(r)?;
     let mut optional = || match r.u8()? {
@@ -180,6 +189,7 @@ fn decode_segment(r: &mut Reader<'_>) -> Result<SegmentEntry, DecodeError> {
         dead,
         overlay,
         overlay_lsn,
+        sum,
     })
 }
 

@@ -13,6 +13,7 @@ use vectra_shard::ShardMap;
 use vectra_tier::PartRef;
 use vectra_wal::Lsn;
 
+use crate::segment::ledger::Ledger;
 use crate::settings::Settings;
 
 /// Where the parts `rows`, `meta` and `index` of a segment rest. What amends them, `deletes` and `overlay`, is always
@@ -41,9 +42,17 @@ pub(crate) struct SegmentEntry {
     /// Newer metadata, and the LSN of the newest.
     pub(crate) overlay: Option<PartRef>,
     pub(crate) overlay_lsn: Lsn,
+    /// The ledger's sum over the live rows with their newest metadata; `None` once a row that died or changed could not
+    /// be read.
+    pub(crate) sum: Option<u128>,
 }
 
 impl SegmentEntry {
+    /// Its live rows; `None` if their sum is not known.
+    pub(crate) fn ledger(&self) -> Option<Ledger> {
+        Some(Ledger { rows: u64::from(self.rows - self.dead), sum: self.sum? })
+    }
+
     /// Every part it names.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &PartRef> {
         [
@@ -118,6 +127,12 @@ impl Manifest {
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentEntry> {
         let kept = self.checkpoints.iter().flat_map(|checkpoint| &checkpoint.shards).flatten();
         self.shards.iter().flat_map(|shard| &shard.segments).chain(kept)
+    }
+
+    /// All live rows in its parts; `None` if the sum of a segment is not known.
+    pub(crate) fn ledger(&self) -> Option<Ledger> {
+        let segments = self.shards.iter().flat_map(|shard| &shard.segments);
+        segments.map(SegmentEntry::ledger).try_fold(Ledger::default(), |sum, entry| Some(sum + entry?))
     }
 
     /// The largest LSN that its parts speak of; the log was durable up to there when the manifest was written.

@@ -1,8 +1,6 @@
 //! Writing the parts of a sealed segment: rows and metadata (truth), then codes and graph (derived).
 
-use std::sync::Arc;
-
-use vectra_core::{ItemId, Metric, Value};
+use vectra_core::{Metric, Value};
 use vectra_hnsw::Hnsw;
 use vectra_quant::{Header, Quantizer, Sq8, Sq8View};
 use vectra_tier::container::WriteError;
@@ -10,11 +8,13 @@ use vectra_tier::{PartRef, PartStore, Role, SectionKind};
 use vectra_wal::Lsn;
 
 use super::exact::Vectors;
-use super::ids::IdSections;
+use super::ids::IdColumn;
 use super::index::SealedIndex;
+use super::ledger::Ledger;
+use super::schema;
 use super::sections::{
     CODES, DEFAULT_FIELD, GRAPH, ID_BYTES, ID_FILTER, ID_OFFSETS, ID_ORDER, INVERSE_NORMS, LSNS,
-    META_DICTIONARY, META_INDEXES, META_ROWS, OVERLAY, TOMBSTONES, VECTORS,
+    META_DICTIONARY, META_INDEXES, META_ROWS, OVERLAY, SCHEMA, TOMBSTONES, VECTORS,
 };
 use super::truth::Truth;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,75 +22,114 @@ use crate::settings::Settings;
 
 /// One live row on its way into a sealed segment.
 pub(crate) struct RowSource<'a> {
-    pub(crate) id: ItemId,
+    /// The encoded id.
+    pub(crate) id: &'a [u8],
     pub(crate) lsn: Lsn,
     pub(crate) vector: Vectors<'a>,
     pub(crate) inverse_norm: f32,
-    pub(crate) metadata: Arc<Value>,
+    pub(crate) metadata: &'a Value,
+    /// What the row adds to the ledger, by whoever gave it.
+    pub(crate) sum: u128,
 }
 
-/// The truth of a segment while it is collected, column by column.
-pub(crate) struct TruthBuilder {
-    ids: Vec<ItemId>,
+/// The truth of a segment while it is written: vectors go to the disk as they come; ids, LSNs and packed metadata wait
+/// in memory.
+#[derive(Debug)]
+pub(crate) struct TruthWriter<'a> {
+    store: &'a dyn PartStore,
+    /// The part `rows`, its section of vectors open.
+    part: vectra_tier::container::Writer,
+    ids: IdColumn,
     lsns: Vec<u8>,
-    vectors: Vec<u8>,
     inverse_norms: Vec<u8>,
     metadata: vectra_metadata::Builder,
+    schema: Vec<u8>,
     cosine: bool,
+    ledger: Ledger,
 }
 
-impl TruthBuilder {
-    pub(crate) fn new(settings: &Settings, rows: usize) -> Result<Self> {
+/// The parts of a segment's truth, durable but not yet published.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WrittenTruth {
+    pub(crate) rows_part: PartRef,
+    pub(crate) meta_part: PartRef,
+    /// What the sources of its rows said.
+    pub(crate) ledger: Ledger,
+}
+
+impl<'a> TruthWriter<'a> {
+    pub(crate) fn begin(store: &'a dyn PartStore, settings: &Settings) -> Result<Self> {
+        let metadata = vectra_metadata::Builder::new(&settings.schema()?);
+        let mut part = store.writer(Role::Rows, 0, 0).map_err(|e| write_error(Role::Rows, e))?;
+        part.begin(VECTORS, DEFAULT_FIELD);
         Ok(Self {
-            ids: Vec::with_capacity(rows),
-            lsns: Vec::with_capacity(8 * rows),
-            vectors: Vec::with_capacity(rows * settings.dim as usize * settings.element.size()),
+            store,
+            part,
+            ids: IdColumn::new(),
+            lsns: Vec::new(),
             inverse_norms: Vec::new(),
-            metadata: vectra_metadata::Builder::new(&settings.schema()?),
+            metadata,
+            schema: schema::encode(settings),
             cosine: settings.metric == Metric::Cosine,
+            ledger: Ledger::default(),
         })
     }
 
     /// Appends a row and gives its slot.
-    pub(crate) fn push(&mut self, row: RowSource<'_>) -> u32 {
+    pub(crate) fn push(&mut self, row: &RowSource<'_>) -> Result<u32> {
+        self.part.write(row.vector.as_bytes()).map_err(|e| write_error(Role::Rows, e))?;
         self.ids.push(row.id);
         self.lsns.extend_from_slice(&row.lsn.to_le_bytes());
-        self.vectors.extend_from_slice(row.vector.as_bytes());
         if self.cosine {
             self.inverse_norms.extend_from_slice(&row.inverse_norm.to_le_bytes());
         }
-        self.metadata.push(&row.metadata);
-        self.ids.len() as u32 - 1
+        self.metadata.push(row.metadata);
+        self.ledger = self.ledger + Ledger::of_row(row.sum);
+        Ok(self.rows() - 1)
     }
 
     pub(crate) fn rows(&self) -> u32 {
         self.ids.len() as u32
     }
 
-    /// Writes the parts `rows` and `meta`, durable but not yet published.
-    pub(crate) fn write(self, store: &dyn PartStore) -> Result<(PartRef, PartRef)> {
+    /// Bytes of rows that are held in memory; their vectors are not among them.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.ids.bytes() + self.lsns.len() + self.inverse_norms.len() + self.metadata.buffered_bytes()
+    }
+
+    /// Ends the parts `rows` and `meta`; durable but not yet published when this returns.
+    pub(crate) fn finish(self) -> Result<WrittenTruth> {
         let rows = self.rows();
-        let ids = IdSections::build(&self.ids);
+        let ids = self.ids.into_sections();
         let mut sections = vec![
-            (ID_BYTES, &ids.bytes[..]),
+            (SCHEMA, &self.schema[..]),
+            (ID_BYTES, &ids.bytes),
             (ID_OFFSETS, &ids.offsets),
             (ID_ORDER, &ids.order),
             (ID_FILTER, &ids.filter),
             (LSNS, &self.lsns),
-            (VECTORS, &self.vectors),
         ];
         if self.cosine {
             sections.push((INVERSE_NORMS, &self.inverse_norms));
         }
-        let rows_part = write_part(store, Role::Rows, rows, &sections)?;
+        let mut part = self.part;
+        let finish = || -> std::result::Result<PartRef, WriteError> {
+            part.end()?;
+            for (kind, bytes) in sections {
+                part.section(kind, DEFAULT_FIELD, bytes)?;
+            }
+            part.set_rows(rows)?;
+            part.finish()
+        };
+        let rows_part = finish().map_err(|e| write_error(Role::Rows, e))?;
         let meta = self
             .metadata
             .finish()
             .map_err(|e| Error::caused(ErrorKind::Io, "the metadata of a segment cannot be encoded", e))?;
         let sections =
             [(META_ROWS, &meta.rows[..]), (META_DICTIONARY, &meta.dictionary), (META_INDEXES, &meta.indexes)];
-        let meta_part = write_part(store, Role::Meta, rows, &sections)?;
-        Ok((rows_part, meta_part))
+        let meta_part = write_part(self.store, Role::Meta, rows, &sections)?;
+        Ok(WrittenTruth { rows_part, meta_part, ledger: self.ledger })
     }
 }
 
@@ -108,11 +147,14 @@ pub(crate) fn write_part(
         }
         writer.finish()
     };
-    write().map_err(|error| {
-        let full = matches!(&error, WriteError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
-        let kind = if full { ErrorKind::Full } else { ErrorKind::Io };
-        Error::caused(kind, format!("the part `{role}` of a segment cannot be written"), error)
-    })
+    write().map_err(|e| write_error(role, e))
+}
+
+fn write_error(role: Role, error: WriteError) -> Error {
+    let full =
+        matches!(&error, WriteError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
+    let kind = if full { ErrorKind::Full } else { ErrorKind::Io };
+    Error::caused(kind, format!("the part `{role}` of a segment cannot be written"), error)
 }
 
 /// Writes the part `deletes`.
@@ -130,17 +172,19 @@ pub(crate) fn write_codes(store: &dyn PartStore, truth: &Truth, settings: &Setti
     const BLOCK: u32 = 1024;
     let codec = Sq8::new(settings.dim as usize, settings.metric);
     let header = Header { quantizer: Quantizer::Sq8(codec), rows: truth.rows() }.encode();
-    let mut section = header.to_vec();
-    section.resize(header.len() + truth.rows() as usize * codec.row_bytes(), 0);
-    let mut targets = section[header.len()..].chunks_exact_mut(codec.row_bytes());
+    let mut part = store.writer(Role::Index, truth.rows(), 0).map_err(|e| write_error(Role::Index, e))?;
+    part.begin(CODES, DEFAULT_FIELD);
+    part.write(&header).map_err(|e| write_error(Role::Index, e))?;
+    let mut codes = vec![0; BLOCK as usize * codec.row_bytes()];
     for first in (0..truth.rows()).step_by(BLOCK as usize) {
         let count = BLOCK.min(truth.rows() - first);
         let vectors = truth.vectors(first, count)?.to_f32();
-        for (vector, target) in vectors.chunks_exact(settings.dim as usize).zip(&mut targets) {
-            codec.encode(vector, target);
-        }
+        let rows = vectors.chunks_exact(settings.dim as usize).zip(codes.chunks_exact_mut(codec.row_bytes()));
+        rows.for_each(|(vector, target)| codec.encode(vector, target));
+        let block = &codes[..count as usize * codec.row_bytes()];
+        part.write(block).map_err(|e| write_error(Role::Index, e))?;
     }
-    write_part(store, Role::Index, truth.rows(), &[(CODES, &section)])
+    part.end().and_then(|()| part.finish()).map_err(|e| write_error(Role::Index, e))
 }
 
 /// Builds the graph over the codes of `index` and writes a part with both.
@@ -162,3 +206,6 @@ pub(crate) fn write_graph(
         .map_err(|e| Error::caused(ErrorKind::Unavailable, "the graph was not built", e))?;
     write_part(store, Role::Index, index.part.rows(), &[(CODES, &codes), (GRAPH, &graph.encode())])
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,25 +19,52 @@ pub(crate) struct IdSections {
     pub(crate) filter: Vec<u8>,
 }
 
-impl IdSections {
-    /// Builds the sections for the ids of the slots `0..ids.len()`.
-    pub(crate) fn build(ids: &[ItemId]) -> Self {
-        let encoded: Vec<Vec<u8>> = ids.iter().map(ItemId::encode).collect();
-        let mut offsets = Vec::with_capacity(4 * (ids.len() + 1));
-        let mut end = 0_u32;
-        offsets.extend_from_slice(&end.to_le_bytes());
-        for id in &encoded {
-            end = end
-                .checked_add(id.len() as u32)
-                .expect("a segment's ids stay below 4 GiB: at most 2^22 of 513 bytes");
-            offsets.extend_from_slice(&end.to_le_bytes());
-        }
-        let mut order: Vec<u32> = (0..ids.len() as u32).collect();
-        order.sort_by(|a, b| encoded[*a as usize].cmp(&encoded[*b as usize]));
-        let mut filter = vec![0; (ids.len() * BITS_PER_ID).div_ceil(8).max(8)];
-        encoded.iter().for_each(|id| bloom_insert(&mut filter, id));
-        let order = order.iter().flat_map(|slot| slot.to_le_bytes()).collect();
-        Self { bytes: encoded.concat(), offsets, order, filter }
+/// Encoded ids in slot order, as they are collected.
+#[derive(Debug)]
+pub(crate) struct IdColumn {
+    bytes: Vec<u8>,
+    /// Where each id begins, and the end.
+    offsets: Vec<u32>,
+}
+
+impl IdColumn {
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::new(), offsets: vec![0] }
+    }
+
+    pub(crate) fn push(&mut self, encoded: &[u8]) {
+        self.bytes.extend_from_slice(encoded);
+        let end = u32::try_from(self.bytes.len());
+        self.offsets.push(end.expect("a segment's ids stay below 4 GiB: at most 2^22 of 513 bytes"));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len() + 4 * self.offsets.len()
+    }
+
+    pub(crate) fn get(&self, slot: u32) -> &[u8] {
+        let at = slot as usize;
+        &self.bytes[self.offsets[at] as usize..self.offsets[at + 1] as usize]
+    }
+
+    /// The slots in order of their ids; of equal ids the lower slot first.
+    pub(crate) fn order(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.len() as u32).collect();
+        order.sort_by(|a, b| self.get(*a).cmp(self.get(*b)));
+        order
+    }
+
+    pub(crate) fn into_sections(self) -> IdSections {
+        let order = self.order().into_iter().flat_map(u32::to_le_bytes).collect();
+        let mut filter = vec![0; (self.len() * BITS_PER_ID).div_ceil(8).max(8)];
+        (0..self.len() as u32).for_each(|slot| bloom_insert(&mut filter, self.get(slot)));
+        let offsets = self.offsets.into_iter().flat_map(u32::to_le_bytes).collect();
+        IdSections { bytes: self.bytes, offsets, order, filter }
     }
 }
 
@@ -143,10 +170,16 @@ impl IdTable {
 mod tests {
     use super::*;
 
+    fn build(ids: &[ItemId]) -> IdSections {
+        let mut column = IdColumn::new();
+        ids.iter().for_each(|id| column.push(&id.encode()));
+        column.into_sections()
+    }
+
     #[test]
     fn the_filter_knows_every_id_and_few_others() {
         let ids: Vec<ItemId> = (0..5000_u64).map(ItemId::from).collect();
-        let sections = IdSections::build(&ids);
+        let sections = build(&ids);
         assert!(ids.iter().all(|id| bloom_contains(&sections.filter, &id.encode())));
         let strangers =
             (5000..15_000_u64).filter(|n| bloom_contains(&sections.filter, &ItemId::from(*n).encode()));
@@ -157,7 +190,7 @@ mod tests {
     #[test]
     fn order_is_the_order_of_ids() {
         let ids = [ItemId::from("b"), ItemId::from(7_u64), ItemId::from("a")];
-        let sections = IdSections::build(&ids);
+        let sections = build(&ids);
         assert_eq!(sections.order, [1_u32, 2, 0].map(u32::to_le_bytes).concat());
     }
 }

@@ -18,6 +18,7 @@ use vectra_quant::Sq8;
 use vectra_wal::Lsn;
 
 use super::exact::Vectors;
+use super::ledger::{MetadataTerms, vector_term};
 use crate::settings::Settings;
 
 /// No LSN yet, or not dead.
@@ -30,6 +31,8 @@ pub(crate) struct Row {
     pub(crate) id: ItemId,
     pub(crate) metadata: Arc<Value>,
     pub(crate) inverse_norm: f32,
+    /// What the row adds to the ledger.
+    pub(crate) sum: u128,
     lsn: AtomicU64,
     dead: AtomicU64,
     /// The row of the same id before this one in this segment.
@@ -92,6 +95,8 @@ pub(crate) struct MutableWriter {
     codes: ChunkWriter<u8>,
     rows: ColumnWriter<Row>,
     code: Vec<u8>,
+    id: Vec<u8>,
+    terms: MetadataTerms,
 }
 
 /// An empty mutable segment.
@@ -114,21 +119,30 @@ pub(crate) fn create(settings: &Settings, number: u64) -> MutableWriter {
     let segment =
         MutableSegment { number, vectors: vector_reader, codes: code_reader, rows: row_reader, newest };
     let code = vec![0; codec.row_bytes()];
-    MutableWriter { segment: Arc::new(segment), codec, vectors, codes, rows, code }
+    let (id, terms) = (Vec::new(), MetadataTerms::default());
+    MutableWriter { segment: Arc::new(segment), codec, vectors, codes, rows, code, id, terms }
 }
 
 impl MutableWriter {
     /// Appends an undated row; in no snapshot until [`Row::stamp`].
     pub(crate) fn push(&mut self, id: &ItemId, vector: &[f32], metadata: Arc<Value>) -> u32 {
+        self.id.clear();
+        id.encode_into(&mut self.id);
+        // Before anything is copied: what becomes of the row later is compared with what came in.
+        let mut sum = self.terms.term(&self.id, &metadata);
+        let mut add = |stored: Vectors<'_>| {
+            sum = sum.wrapping_add(vector_term(&self.id, stored.as_bytes()));
+            stored.inverse_norm()
+        };
         let inverse_norm = match &mut self.vectors {
             VectorWriter::F32(w) => {
                 w.push(vector);
-                Vectors::F32(vector).inverse_norm()
+                add(Vectors::F32(vector))
             }
             VectorWriter::F16(w) => {
                 let row: Vec<f16> = vector.iter().map(|x| f16::from_f32(*x)).collect();
                 w.push(&row);
-                Vectors::F16(&row).inverse_norm()
+                add(Vectors::F16(&row))
             }
         };
         self.codec.encode(vector, &mut self.code);
@@ -138,6 +152,7 @@ impl MutableWriter {
             id: id.clone(),
             metadata,
             inverse_norm,
+            sum,
             lsn: AtomicU64::new(NEVER),
             dead: AtomicU64::new(NEVER),
             previous: newest.get(id).copied(),

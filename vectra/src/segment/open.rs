@@ -6,7 +6,7 @@ use vectra_tier::{PartRef, PartStore};
 
 use super::index::SealedIndex;
 use super::overlay::Overlay;
-use super::sealed::{SealedSegment, SealedView};
+use super::sealed::{Base, SealedSegment, SealedView};
 use super::sections::{DEFAULT_FIELD, OVERLAY, TOMBSTONES};
 use super::tombstones::Tombstones;
 use super::truth::Truth;
@@ -50,7 +50,8 @@ pub(crate) fn open_segment(
         (None, _) => None,
     };
     let (tombstones, overlay) = open_amendments(store, entry)?;
-    let segment = SealedSegment { number, truth, index, entry: entry.clone() };
+    let base = Base { tombstones: tombstones.clone(), overlay: overlay.clone() };
+    let segment = SealedSegment { number, truth, index, entry: entry.clone(), base };
     Ok(SealedView { segment: Arc::new(segment), tombstones, overlay })
 }
 

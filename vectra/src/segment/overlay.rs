@@ -29,6 +29,11 @@ impl Overlay {
         self.entries.get(&slot).map(|(_, value)| value)
     }
 
+    /// When the metadata of `slot` was last changed.
+    pub(crate) fn lsn(&self, slot: u32) -> Option<Lsn> {
+        self.entries.get(&slot).map(|(lsn, _)| *lsn)
+    }
+
     /// Sets the metadata of `slot` as of `lsn`, unless a newer one is there.
     pub(crate) fn insert(&mut self, slot: u32, lsn: Lsn, value: Arc<Value>) {
         if self.entries.get(&slot).is_none_or(|(old, _)| *old <= lsn) {

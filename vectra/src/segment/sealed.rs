@@ -7,6 +7,7 @@ use vectra_core::{Filter, ItemId, Value};
 use vectra_wal::Lsn;
 
 use super::index::SealedIndex;
+use super::ledger::{Ledger, MetadataTerms};
 use super::overlay::Overlay;
 use super::tombstones::Tombstones;
 use super::truth::Truth;
@@ -23,6 +24,15 @@ pub(crate) struct SealedSegment {
     pub(crate) index: Option<Arc<SealedIndex>>,
     /// What the manifest says of it.
     pub(crate) entry: SegmentEntry,
+    /// What was dead or changed as of that entry.
+    pub(crate) base: Base,
+}
+
+/// Tombstones and overlay as the manifest's entry counts them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Base {
+    pub(crate) tombstones: Tombstones,
+    pub(crate) overlay: Overlay,
 }
 
 impl SealedSegment {
@@ -52,6 +62,38 @@ impl SealedView {
 
     pub(crate) fn live(&self) -> u32 {
         self.segment.rows() - self.tombstones.count()
+    }
+
+    /// What is dead and changed now.
+    pub(crate) fn as_base(&self) -> Base {
+        Base { tombstones: self.tombstones.clone(), overlay: self.overlay.clone() }
+    }
+
+    /// The ledger of the live rows: the entry's, with what died or changed since. `None` where the entry has none.
+    ///
+    /// Reads only the rows concerned.
+    pub(crate) fn ledger(&self) -> Result<Option<Ledger>> {
+        let Some(mut ledger) = self.segment.entry.ledger() else { return Ok(None) };
+        let base = &self.segment.base;
+        let mut touched = Bits::none(self.segment.rows());
+        self.tombstones.since(&base.tombstones).for_each(|slot| touched.insert(slot));
+        for (slot, lsn, _) in self.overlay.iter() {
+            if base.overlay.lsn(slot) != Some(lsn) && !self.tombstones.contains(slot) {
+                touched.insert(slot);
+            }
+        }
+        let mut terms = MetadataTerms::default();
+        self.segment.truth.for_each(&touched, |row| {
+            let old = base.overlay.get(row.slot).map_or(&row.metadata, |value| value);
+            if self.tombstones.contains(row.slot) {
+                ledger = ledger - Ledger::of_row(terms.row(row.id, row.vector.as_bytes(), old));
+            } else if let Some(new) = self.overlay.get(row.slot) {
+                let (old, new) = (terms.term(row.id, old), terms.term(row.id, new));
+                ledger.sum = ledger.sum.wrapping_sub(old).wrapping_add(new);
+            }
+            Ok(())
+        })?;
+        Ok(Some(ledger))
     }
 
     /// The live row of the encoded id.

@@ -16,6 +16,8 @@ pub(crate) const LSNS: SectionKind = SectionKind(5);
 pub(crate) const VECTORS: SectionKind = SectionKind(6);
 /// Part `rows`: f32 inverse norm per slot (cosine only).
 pub(crate) const INVERSE_NORMS: SectionKind = SectionKind(7);
+/// Part `rows`: the vector fields and how they are stored.
+pub(crate) const SCHEMA: SectionKind = SectionKind(8);
 /// Part `meta`: the metadata rows.
 pub(crate) const META_ROWS: SectionKind = SectionKind(16);
 /// Part `meta`: the compression dictionary of the rows.

@@ -54,6 +54,15 @@ impl Tombstones {
         })
     }
 
+    /// The slots that are dead here and were not in `base`, an earlier state of the same segment, ascending.
+    pub(crate) fn since<'a>(&'a self, base: &'a Self) -> impl Iterator<Item = u32> + 'a {
+        let blocks = self.blocks.iter().zip(&base.blocks).enumerate();
+        blocks.filter(|(_, (now, then))| !same(now.as_ref(), then.as_ref())).flat_map(|(i, _)| {
+            let first = i as u32 * BLOCK_SLOTS;
+            (first..first + BLOCK_SLOTS).filter(|slot| self.contains(*slot) && !base.contains(*slot))
+        })
+    }
+
     /// Takes the dead rows out of `bits`.
     pub(crate) fn subtract_from(&self, bits: &mut Bits) {
         self.iter().for_each(|slot| bits.remove(slot));
@@ -83,6 +92,13 @@ impl Tombstones {
         }
         reader.finish()?;
         Ok(tombstones)
+    }
+}
+
+fn same(a: Option<&Arc<Block>>, b: Option<&Arc<Block>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (a, b) => a.is_none() && b.is_none(),
     }
 }
 
@@ -125,6 +141,18 @@ mod tests {
         fn decode_is_total(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             _ = Tombstones::decode(&bytes, 50_000);
         }
+    }
+
+    #[test]
+    fn what_died_since_is_told_across_blocks() {
+        let mut base = Tombstones::new(100_000);
+        [3, 40_000].into_iter().for_each(|slot| assert!(base.insert(slot)));
+        let mut now = base.clone();
+        assert_eq!(now.since(&base).count(), 0);
+        [4, 39_999, 99_999].into_iter().for_each(|slot| assert!(now.insert(slot)));
+        assert!(now.since(&base).eq([4, 39_999, 99_999]));
+        assert!(now.since(&Tombstones::new(100_000)).eq([3, 4, 39_999, 40_000, 99_999]));
+        assert_eq!(base.since(&now).count(), 0, "nothing comes back to life");
     }
 
     #[test]

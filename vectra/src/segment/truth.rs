@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vectra_core::admit::Bits;
 use vectra_core::distance::ElementKind;
 use vectra_core::{ItemId, Metric, Value};
 use vectra_metadata::MetadataView;
@@ -9,9 +10,13 @@ use vectra_tier::{PartHandle, Section};
 
 use super::exact::Vectors;
 use super::ids::IdTable;
+use super::ledger::{Ledger, MetadataTerms};
+use super::overlay::Overlay;
+use super::schema;
 use super::sections::{
-    DEFAULT_FIELD, INVERSE_NORMS, LSNS, META_DICTIONARY, META_INDEXES, META_ROWS, VECTORS,
+    DEFAULT_FIELD, INVERSE_NORMS, LSNS, META_DICTIONARY, META_INDEXES, META_ROWS, SCHEMA, VECTORS,
 };
+use super::tombstones::Tombstones;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
 
@@ -30,6 +35,19 @@ pub(crate) struct Truth {
     metadata: MetadataView,
 }
 
+/// One row as it was sealed.
+#[derive(Debug)]
+pub(crate) struct TruthRow<'a> {
+    pub(crate) slot: u32,
+    /// The encoded id.
+    pub(crate) id: &'a [u8],
+    pub(crate) lsn: u64,
+    pub(crate) vector: Vectors<'a>,
+    pub(crate) inverse_norm: f32,
+    /// An overlay may hold something newer.
+    pub(crate) metadata: Value,
+}
+
 impl Truth {
     pub(crate) fn open(
         rows_part: Arc<PartHandle>,
@@ -37,6 +55,8 @@ impl Truth {
         settings: &Settings,
     ) -> Result<Self> {
         let rows = rows_part.rows();
+        let schema = rows_part.section(SCHEMA, DEFAULT_FIELD).map_err(Error::read_part)?;
+        schema::check(schema.verified().map_err(Error::read_part)?, settings)?;
         let row_bytes = settings.dim as usize * settings.element.size();
         let section = |kind| rows_part.section(kind, DEFAULT_FIELD).map_err(Error::read_part);
         let vectors = section(VECTORS)?;
@@ -110,6 +130,46 @@ impl Truth {
 
     pub(crate) fn metadata_view(&self) -> &MetadataView {
         &self.metadata
+    }
+
+    /// Gives the rows of `slots` to `give`, in order, with one pass over the metadata; stops at the first error.
+    pub(crate) fn for_each(
+        &self,
+        slots: &Bits,
+        mut give: impl FnMut(TruthRow<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut done = Ok(());
+        let read = self.metadata.for_each(slots, |slot, metadata| {
+            if done.is_ok() {
+                done = self.row(slot, metadata).and_then(&mut give);
+            }
+        });
+        read.map_err(|e| Error::caused(ErrorKind::Corrupt, "the metadata of a segment cannot be read", e))?;
+        done
+    }
+
+    fn row(&self, slot: u32, metadata: Value) -> Result<TruthRow<'_>> {
+        Ok(TruthRow {
+            slot,
+            id: self.ids.encoded(slot)?,
+            lsn: self.lsn(slot)?,
+            vector: self.vectors(slot, 1)?,
+            inverse_norm: self.inverse_norm(slot)?,
+            metadata,
+        })
+    }
+
+    /// The ledger of the live rows with their newest metadata, from their bytes.
+    pub(crate) fn ledger(&self, tombstones: &Tombstones, overlay: &Overlay) -> Result<Ledger> {
+        let mut live = Bits::all(self.rows);
+        tombstones.subtract_from(&mut live);
+        let (mut ledger, mut terms) = (Ledger::default(), MetadataTerms::default());
+        self.for_each(&live, |row| {
+            let metadata = overlay.get(row.slot).map_or(&row.metadata, |newer| newer);
+            ledger = ledger + Ledger::of_row(terms.row(row.id, row.vector.as_bytes(), metadata));
+            Ok(())
+        })?;
+        Ok(ledger)
     }
 
     /// The metadata as it was sealed; an overlay may hold something newer.

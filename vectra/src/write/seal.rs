@@ -8,7 +8,7 @@ use super::shard::ShardWriter;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::maintain::Fresh;
-use crate::segment::build::{RowSource, TruthBuilder};
+use crate::segment::build::{RowSource, TruthWriter};
 use crate::segment::mutable::{self, MutableSegment};
 use crate::segment::sealed::{SealedSegment, SealedView};
 use crate::snapshot::ShardState;
@@ -46,32 +46,43 @@ impl Engine {
         // Its rows are dated (freezing takes the write lock) but may still wait for their sync.
         self.sync_log()?;
         let pin = self.cell.load().visible_lsn;
-        let mut builder = TruthBuilder::new(&self.settings, frozen.len() as usize)?;
-        let map: SlotMap = (0..frozen.len())
-            .map(|slot| {
-                let row = frozen.row(slot);
-                row.visible_at(pin).then(|| {
-                    builder.push(RowSource {
-                        id: row.id.clone(),
-                        lsn: row.lsn(),
-                        vector: frozen.vector(slot),
-                        inverse_norm: row.inverse_norm,
-                        metadata: Arc::clone(&row.metadata),
-                    })
-                })
-            })
-            .collect();
-        let lsns = frozen.lsn_range().unwrap_or((0, 0));
-        let output = if builder.rows() > 0 {
-            Some(Arc::new(self.write_segment(output_number, builder, lsns, &mut fresh)?))
-        } else {
-            None
-        };
+        let mut map: SlotMap = vec![None; frozen.len() as usize];
+        let mut output = None;
+        if frozen.visible_count(pin) > 0 {
+            let mut writer = TruthWriter::begin(&*self.store, &self.settings)?;
+            for (slot, new) in map.iter_mut().enumerate() {
+                *new = copy_row(&frozen, slot as u32, pin, &mut writer)?;
+            }
+            let lsns = frozen.lsn_range().unwrap_or((0, 0));
+            output = Some(Arc::new(self.write_segment(output_number, writer, lsns, &mut fresh)?));
+        }
         self.commit(number, &|shard, visible| {
             replace_frozen(shard, &frozen, output.as_ref(), &map, visible)
         })?;
         Ok(true)
     }
+}
+
+/// Copies a row that is visible at `pin`; its new slot.
+fn copy_row(
+    frozen: &MutableSegment,
+    slot: u32,
+    pin: Lsn,
+    writer: &mut TruthWriter<'_>,
+) -> Result<Option<u32>> {
+    let row = frozen.row(slot);
+    if !row.visible_at(pin) {
+        return Ok(None);
+    }
+    let source = RowSource {
+        id: &row.id.encode(),
+        lsn: row.lsn(),
+        vector: frozen.vector(slot),
+        inverse_norm: row.inverse_norm,
+        metadata: &row.metadata,
+        sum: row.sum,
+    };
+    writer.push(&source).map(Some)
 }
 
 /// The shard with `frozen` gone and `output` in its place, carrying what died since the rows were copied.
