@@ -105,9 +105,10 @@ pub(crate) struct ImportArgs {
     /// Metadata field that a new index indexes, e.g. `section:keyword`; repeatable.
     #[arg(long = "index-field", value_name = "PATH:KIND", value_parser = parse_field)]
     pub(crate) index_fields: Vec<IndexedField>,
-    /// Most rows per write; each write is all or nothing.
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) batch: u32,
+    /// Write through the log, so many rows at a time; otherwise rows are loaded past it, a million at a time. Either is
+    /// all or nothing.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch: Option<u32>,
     /// Pass over rows that are in the index already with the same vector.
     #[arg(long)]
     pub(crate) resume: bool,

@@ -18,6 +18,7 @@ use crate::maintain::Maintenance;
 use crate::manifest::{Manifest, ManifestStore};
 use crate::opened::OpenReport;
 use crate::read::ReadContext;
+use crate::segment::sealed::SealedView;
 use crate::settings::Settings;
 use crate::snapshot::{ShardState, SnapshotCell, State};
 use crate::write::shard::{Change, Effect, Shard};
@@ -117,11 +118,16 @@ pub(crate) fn publish_effects(state: &State, shards: &[Shard], upto: Lsn) -> Sta
 fn apply_effects(shard: &ShardState, effects: Vec<Effect>) -> ShardState {
     let mut next = shard.clone();
     for effect in effects {
+        if let Change::Attach(segment) = effect.change {
+            next.sealed.push(SealedView::fresh(segment));
+            continue;
+        }
         let view = next.sealed.iter_mut().find(|view| view.segment.number == effect.segment);
         let view = view.expect("segments are swapped only while nothing is staged");
         match effect.change {
             Change::Kill => view.kill(effect.slot),
             Change::Update(metadata) => view.update(effect.slot, effect.lsn, metadata),
+            Change::Attach(_) => unreachable!("handled above"),
         }
     }
     next

@@ -17,6 +17,7 @@ use crate::read::{QueryBuilder, Snapshot};
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::write::batch::Receipt;
+use crate::write::bulk::BulkLoader;
 use crate::writer::Writer;
 
 /// An open index: one folder, one writer, any number of readers.
@@ -84,6 +85,22 @@ impl Index {
 
     fn writer(&self) -> Writer<'_> {
         self.with_durability(self.engine.settings.durability)
+    }
+
+    /// Starts a load of many items that bypasses the log: much faster than batches, all or nothing. See [`BulkLoader`].
+    pub fn bulk_loader(&self) -> BulkLoader<'_> {
+        BulkLoader::new(&self.engine)
+    }
+
+    /// Loads many items whose ids must be new, all or nothing: parts are written first, then one small frame of the log
+    /// names them.
+    ///
+    /// # Errors
+    /// As [`BulkLoader::push`] and [`BulkLoader::finish`]; nothing is loaded then.
+    pub fn load_items(&self, items: impl IntoIterator<Item = Item>) -> Result<Receipt> {
+        let mut loader = self.bulk_loader();
+        items.into_iter().try_for_each(|item| loader.push(item))?;
+        loader.finish()
     }
 
     /// Adds an item whose id must be new. See [`Writer::insert_items`].

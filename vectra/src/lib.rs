@@ -47,6 +47,7 @@ pub use crate::settings::{DIM_MAX, Settings};
 pub use crate::stats::{SegmentStats, ShardStats, Stats};
 pub use crate::verify::{Finding, Report, verify};
 pub use crate::write::batch::Receipt;
+pub use crate::write::bulk::BulkLoader;
 pub use crate::writer::Writer;
 
 pub use vectra_core::distance::ElementKind;

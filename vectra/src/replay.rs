@@ -23,9 +23,10 @@ use crate::segment::open::open_segment;
 use crate::settings::Settings;
 use crate::snapshot::{ShardState, SnapshotCell, State};
 use crate::write::batch::update_op;
+use crate::write::bulk::frame::FRAME_LOAD;
 use crate::write::op::{self, FRAME_BATCH, Op};
 use crate::write::shard::Shard;
-use crate::write::stage::{Live, Stage, find_live};
+use crate::write::stage::{Stage, find_live};
 
 /// The state that the parts give, to be brought up to date by the log.
 #[derive(Debug)]
@@ -68,6 +69,11 @@ impl Parts {
 
     /// Applies one frame of the log: a pure function of the frame and what came before.
     pub(crate) fn replay(&self, manifest: &Manifest, frame: &Frame<'_>) -> Result<()> {
+        if frame.kind == FRAME_LOAD {
+            self.replay_load(manifest, frame)?;
+            self.show(frame.first_lsn);
+            return Ok(());
+        }
         if frame.kind != FRAME_BATCH {
             let text =
                 format!("the log holds a frame of kind {}, which this program does not know", frame.kind);
@@ -91,7 +97,10 @@ impl Parts {
         let mut writer = shard.writer.lock();
         let mut pending = shard.pending.lock();
         let live = find_live(op.id(), number, &writer, &pending, &self.cell)?;
-        let live = live.filter(|live| born_before(live, lsn));
+        let live = match live {
+            Some(live) if live.born_before(lsn, number, &self.cell)? => Some(live),
+            _ => None,
+        };
         let op = match (op, &live) {
             (Op::Update { id, metadata }, Some(row)) => update_op(id, metadata, row),
             (op, _) => op,
@@ -157,13 +166,4 @@ impl Parts {
 pub(crate) fn local_store(root: &Path, outside: &Outside) -> Arc<dyn PartStore> {
     let (fs, rng) = (Arc::clone(&outside.fs), Arc::clone(&outside.env.rng));
     Arc::new(LocalStore::new(fs, root, rng, outside.mode))
-}
-
-/// An operation touches only rows older than itself. Sealed rows always are: what is replayed lies behind the LSN up to
-/// which the parts of the shard hold everything.
-fn born_before(live: &Live, lsn: u64) -> bool {
-    match live {
-        Live::Unsealed(segment, slot) => segment.row(*slot).lsn() < lsn,
-        Live::Sealed(..) => true,
-    }
 }

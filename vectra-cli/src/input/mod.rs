@@ -12,7 +12,7 @@ mod vectors;
 
 pub(crate) use check::{VectorRules, same_vector};
 pub(crate) use error::InputError;
-pub(crate) use items::ItemFiles;
+pub(crate) use items::{ItemFiles, Sized};
 pub(crate) use metadata::MetadataFile;
 pub(crate) use npy::{NpyFile, rows_of as npy_rows};
 pub(crate) use vectors::VectorFile;

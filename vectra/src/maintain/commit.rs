@@ -1,5 +1,6 @@
 //! The one road by which parts become part of an index: parts, manifest, snapshot, then truncation.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vectra_tier::PartRef;
@@ -75,19 +76,22 @@ impl Engine {
         // Before the lock, so that what a failed commit leaves is removed after it.
         let mut fresh = Fresh::new(self);
         let mut committed = self.committed.lock();
-        let (next, covered) = {
+        let (next, covered, visible) = {
             let _writer = self.lock_shard(number)?;
             let visible = self.sync_and_read_visible()?;
             let state = self.cell.load();
             let next = step(&state.shards[number], visible);
             let covered = covered_lsn(&next, visible).max(committed.newest.shards[number].covered_lsn);
-            (next, covered)
+            (next, covered, visible)
         };
         let segments =
             next.sealed.iter().map(|view| self.write_dirty(view, &mut fresh)).collect::<Result<Vec<_>>>()?;
-        let bases: Vec<Base> = next.sealed.iter().map(SealedView::as_base).collect();
+        let numbers = next.sealed.iter().map(|view| (view.segment.number, view.as_base()));
+        let named: BTreeMap<u64, (Base, &SegmentEntry)> =
+            numbers.zip(&segments).map(|((number, base), entry)| (number, (base, entry))).collect();
         let mut manifest = committed.newest.clone();
-        manifest.shards[number] = ShardEntry { covered_lsn: covered, segments: segments.clone() };
+        manifest.shards[number] =
+            ShardEntry { covered_lsn: covered, attached_lsn: visible, segments: segments.clone() };
         self.commit_manifest(&mut committed, manifest)?;
         {
             let _writer = self.lock_shard(number)?;
@@ -95,12 +99,12 @@ impl Engine {
             let generation = committed.newest.generation;
             self.cell.publish(|state| {
                 let mut shard = step(&state.shards[number], state.visible_lsn);
-                for ((view, entry), base) in shard.sealed.iter_mut().zip(&segments).zip(&bases) {
-                    view.segment = Arc::new(SealedSegment {
-                        entry: entry.clone(),
-                        base: base.clone(),
-                        ..SealedSegment::clone(&view.segment)
-                    });
+                for view in &mut shard.sealed {
+                    // What a bulk load brought in meanwhile is for the next commit to name.
+                    let Some((base, entry)) = named.get(&view.segment.number) else { continue };
+                    let (base, entry) = (base.clone(), SegmentEntry::clone(entry));
+                    view.segment =
+                        Arc::new(SealedSegment { entry, base, ..SealedSegment::clone(&view.segment) });
                 }
                 let mut next = state.with_shard(number, shard);
                 next.generation = generation;

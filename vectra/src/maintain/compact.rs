@@ -53,7 +53,7 @@ impl Engine {
             None => None,
             Some(writer) => {
                 tracing::debug!(rows, held_bytes = writer.buffered_bytes(), "merging segments");
-                let segment = 
+                let segment =
                     self.write_segment(output_number, writer, lsns.expect("a merge has inputs"), &mut fresh)?;
                 Some(Arc::new(if graph { self.with_graph(&segment, &mut fresh)? } else { segment }))
             }
@@ -130,6 +130,7 @@ fn copy_rows(view: &SealedView, writer: &mut TruthWriter<'_>) -> Result<SlotMap>
         let metadata = view.overlay.get(row.slot).map_or(&row.metadata, |newer| newer);
         let sum = terms.row(row.id, row.vector.as_bytes(), metadata);
         let TruthRow { id, lsn, vector, inverse_norm, .. } = row;
+        let lsn = view.segment.dated(lsn);
         let new = writer.push(&RowSource { id, lsn, vector, inverse_norm, metadata, sum })?;
         map[row.slot as usize] = Some(new);
         copied = copied + Ledger::of_row(sum);

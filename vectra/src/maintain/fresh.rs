@@ -37,6 +37,13 @@ impl<'e> Fresh<'e> {
     }
 }
 
+impl Fresh<'_> {
+    /// Leaves the parts to whoever names them: they stay until a manifest does, and longer if it does.
+    pub(crate) fn keep(&mut self) {
+        self.published.clear();
+    }
+}
+
 impl Drop for Fresh<'_> {
     fn drop(&mut self) {
         let Engine { store, maintenance, .. } = self.engine;

@@ -65,8 +65,11 @@ impl Engine {
 
     /// Merges, builds a graph or settles; whether there is more to look for.
     fn heavy_step(&self, task: &Task) -> Result<bool> {
+        let state = self.cell.load();
+        if self.name_loads(&state)? {
+            return Ok(true);
+        }
         for number in 0..self.shards.len() {
-            let state = self.cell.load();
             match self.choose(task, &state.shards[number]) {
                 Choice::Nothing => {}
                 Choice::Merge(positions) => {

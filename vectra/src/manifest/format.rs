@@ -31,7 +31,7 @@ pub(crate) fn encode(manifest: &Manifest) -> Vec<u8> {
     manifest.shard_map.encode(&mut out);
     out.varint(manifest.shards.len() as u64);
     for shard in &manifest.shards {
-        out.u64(shard.covered_lsn);
+        out.u64(shard.covered_lsn).u64(shard.attached_lsn);
         encode_segments(&shard.segments, &mut out);
     }
     out.varint(manifest.checkpoints.len() as u64);
@@ -85,11 +85,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Manifest, Fault> {
     let (epoch, log_floor) = (r.u64()?, r.u64()?);
     let settings = decode_settings(&mut r)?;
     let shard_map = ShardMap::decode(&mut r)?;
-    let count = r.count(9)?;
+    let count = r.count(17)?;
     let mut shards = Vec::with_capacity(count);
     for _ in 0..count {
-        let covered_lsn = r.u64()?;
-        shards.push(ShardEntry { covered_lsn, segments: decode_segments(&mut r)? });
+        let (covered_lsn, attached_lsn) = (r.u64()?, r.u64()?);
+        if attached_lsn < covered_lsn {
+            return Err(r.error("loads attached as far as the log is covered").into());
+        }
+        shards.push(ShardEntry { covered_lsn, attached_lsn, segments: decode_segments(&mut r)? });
     }
     let checkpoints = decode_checkpoints(&mut r, count)?;
     r.finish()?;

@@ -72,6 +72,9 @@ impl SegmentEntry {
 pub(crate) struct ShardEntry {
     /// Every operation up to this LSN is in the parts.
     pub(crate) covered_lsn: Lsn,
+    /// The segments of every bulk load up to this LSN are among `segments`, or what they were merged into; not less than
+    /// `covered_lsn`.
+    pub(crate) attached_lsn: Lsn,
     pub(crate) segments: Vec<SegmentEntry>,
 }
 
@@ -137,9 +140,9 @@ impl Manifest {
 
     /// The largest LSN that its parts speak of; the log was durable up to there when the manifest was written.
     pub(crate) fn durable_lsn(&self) -> Lsn {
-        let covered = self.shards.iter().map(|shard| shard.covered_lsn);
+        let attached = self.shards.iter().map(|shard| shard.attached_lsn.max(shard.covered_lsn));
         let updated = self.shards.iter().flat_map(|shard| &shard.segments).map(|segment| segment.overlay_lsn);
-        covered.chain(updated).max().unwrap_or(0)
+        attached.chain(updated).max().unwrap_or(0)
     }
 
     /// The first LSN that a replay needs.

@@ -40,6 +40,16 @@ impl SealedSegment {
         self.truth.rows()
     }
 
+    /// The LSN of the row in `slot`.
+    pub(crate) fn lsn(&self, slot: u32) -> Result<Lsn> {
+        Ok(self.dated(self.truth.lsn(slot)?))
+    }
+
+    /// The rows of a bulk load are written before their LSN is known; the manifest has it.
+    pub(crate) fn dated(&self, stored: Lsn) -> Lsn {
+        if stored == 0 { self.entry.lsns.0 } else { stored }
+    }
+
     pub(crate) fn has_graph(&self) -> bool {
         self.index.as_ref().is_some_and(|index| index.has_graph())
     }

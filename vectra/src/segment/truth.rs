@@ -96,6 +96,7 @@ impl Truth {
         self.ids.id(slot)
     }
 
+    /// The LSN as it was written; 0 for a row of a bulk load.
     pub(crate) fn lsn(&self, slot: u32) -> Result<u64> {
         let at = 8 * slot as usize;
         let bytes = self.lsns.verified_range(at..at + 8).map_err(Error::read_part)?;

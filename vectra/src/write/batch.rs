@@ -91,7 +91,7 @@ impl Engine {
         Ok(Receipt { lsn: ticket.last_lsn, items })
     }
 
-    fn refuse_too_many_segments(&self) -> Result<()> {
+    pub(crate) fn refuse_too_many_segments(&self) -> Result<()> {
         let state = self.cell.load();
         if state.shards.iter().all(|shard| shard.sealed.len() + shard.frozen.len() < SEGMENTS_MAX) {
             return Ok(());

@@ -1,6 +1,7 @@
 //! The write road: validate, one frame, stage, log, publish.
 
 pub(crate) mod batch;
+pub(crate) mod bulk;
 pub(crate) mod op;
 pub(crate) mod seal;
 pub(crate) mod shard;

@@ -8,8 +8,9 @@ use vectra_core::Value;
 use vectra_wal::Lsn;
 
 use crate::segment::mutable::MutableWriter;
+use crate::segment::sealed::SealedSegment;
 
-/// A change to a sealed row that becomes visible when its LSN does.
+/// A change to a sealed row, or a new sealed segment, that becomes visible when its LSN does.
 #[derive(Debug, Clone)]
 pub(crate) struct Effect {
     pub(crate) lsn: Lsn,
@@ -24,6 +25,8 @@ pub(crate) struct Effect {
 pub(crate) enum Change {
     Kill,
     Update(Arc<Value>),
+    /// The segment is a new one, of a bulk load.
+    Attach(Arc<SealedSegment>),
 }
 
 /// Staged effects in LSN order, and the sealed rows they kill.

@@ -8,7 +8,7 @@ use vectra_wal::Lsn;
 use super::op::Op;
 use super::shard::{Change, Effect, Pending, ShardWriter};
 use crate::error::Result;
-use crate::segment::mutable::MutableSegment;
+use crate::segment::mutable::{MutableSegment, NEVER};
 use crate::snapshot::{ShardState, SnapshotCell};
 
 /// The live row of an id, staged rows included.
@@ -17,6 +17,22 @@ pub(crate) enum Live {
     Unsealed(Arc<MutableSegment>, u32),
     /// Segment number and slot.
     Sealed(u64, u32),
+}
+
+impl Live {
+    /// Whether the row is older than `lsn`, for a replay: a manifest may name segments that came later than what its log
+    /// still holds.
+    pub(crate) fn born_before(&self, lsn: Lsn, shard: usize, cell: &SnapshotCell) -> Result<bool> {
+        match self {
+            Self::Unsealed(segment, slot) => Ok(segment.row(*slot).lsn() < lsn),
+            Self::Sealed(number, slot) => {
+                let state = cell.load();
+                let view = state.shards[shard].sealed.iter().find(|view| view.segment.number == *number);
+                let segment = &view.expect("a live row is in a segment of its shard").segment;
+                Ok(segment.entry.lsns.1 < lsn || segment.lsn(*slot)? < lsn)
+            }
+        }
+    }
 }
 
 /// A row that waits for its LSN: the position of its operation in the batch says which.
@@ -48,16 +64,20 @@ pub(crate) fn find_live(
         "the lock keeps the mutable segment in place"
     );
     for segment in shard.unsealed() {
-        if let Some(slot) = segment.newest(id) {
-            let alive = segment.row(slot).dead() == crate::segment::mutable::NEVER;
-            return Ok(alive.then(|| Live::Unsealed(Arc::clone(segment), slot)));
+        // A dead row says nothing about older segments: the load that killed it came as a sealed one.
+        if let Some(slot) = segment.newest(id)
+            && segment.row(slot).dead() == NEVER
+        {
+            return Ok(Some(Live::Unsealed(Arc::clone(segment), slot)));
         }
     }
     let encoded = id.encode();
     for view in shard.sealed.iter().rev() {
-        if let Some(slot) = view.find(&encoded)? {
-            let number = view.segment.number;
-            return Ok((!pending.kills(number, slot)).then_some(Live::Sealed(number, slot)));
+        let number = view.segment.number;
+        if let Some(slot) = view.find(&encoded)?
+            && !pending.kills(number, slot)
+        {
+            return Ok(Some(Live::Sealed(number, slot)));
         }
     }
     Ok(None)

@@ -207,7 +207,9 @@ fn a_segment_that_does_not_hold_its_sources_is_refused() {
         let vector = Vectors::F32(vector);
         writer.push(&RowSource { id, lsn: 1, vector, inverse_norm: 1.0, metadata, sum })?;
         let mut fresh = crate::maintain::Fresh::new(engine);
-        engine.write_segment(engine.next_number(), writer, (1, 1), &mut fresh).map(|segment| segment.entry.sum)
+        engine
+            .write_segment(engine.next_number(), writer, (1, 1), &mut fresh)
+            .map(|segment| segment.entry.sum)
     };
     assert_eq!(write(&id, &vector, &Value::Null).expect("a true copy"), Some(sum));
     let wrong: [(&[u8], &[f32], Value); 3] =

@@ -14,6 +14,10 @@ pub(crate) enum Op {
     Upsert(Vec<u64>),
     Update(Vec<u64>),
     Delete(Vec<u64>),
+    /// A bulk load of new items.
+    Load(Vec<u64>),
+    /// A bulk load that replaces.
+    LoadOver(Vec<u64>),
     Flush,
     Optimize,
     Compact,
@@ -93,7 +97,9 @@ impl<'w> Run<'w> {
 
     fn carry_out(&mut self, op: &Op) -> Result<(), Broken> {
         match op {
-            Op::Insert(_) | Op::Upsert(_) | Op::Update(_) | Op::Delete(_) => self.write(op),
+            Op::Insert(_) | Op::Upsert(_) | Op::Update(_) | Op::Delete(_) | Op::Load(_) | Op::LoadOver(_) => {
+                self.write(op)
+            }
             Op::Steps(n) => {
                 _ = (0..*n).take_while(|_| self.world.spawner.step()).count();
                 Ok(())
@@ -172,10 +178,10 @@ impl<'w> Run<'w> {
 pub(crate) fn expect(now: &Model, op: &Op, version: u64) -> Outcome {
     let mut next = now.clone();
     match op {
-        Op::Insert(keys) if keys.iter().any(|key| now.contains_key(&id(*key))) => {
+        Op::Insert(keys) | Op::Load(keys) if keys.iter().any(|key| now.contains_key(&id(*key))) => {
             return Err(ErrorKind::Conflict);
         }
-        Op::Insert(keys) | Op::Upsert(keys) => {
+        Op::Insert(keys) | Op::Upsert(keys) | Op::Load(keys) | Op::LoadOver(keys) => {
             next.extend(keys.iter().map(|key| (id(*key), Arc::new(item(*key, version)))));
         }
         Op::Update(keys) => {
@@ -198,6 +204,12 @@ pub(crate) fn ask(index: &Index, op: &Op, version: u64) -> Result<Receipt, Error
         Op::Update(keys) => index.update_items(
             keys.iter().map(|key| ItemUpdate::new(id(*key), metadata(*key, version))).collect(),
         ),
+        Op::Load(keys) => index.load_items(keys.iter().map(|key| item(*key, version))),
+        Op::LoadOver(keys) => {
+            let mut loader = index.bulk_loader().replacing();
+            keys.iter().try_for_each(|key| loader.push(item(*key, version)))?;
+            loader.finish()
+        }
         Op::Delete(keys) => index.delete_items(keys.iter().map(|key| id(*key)).collect()),
         _ => unreachable!("only writes are carried out here"),
     }

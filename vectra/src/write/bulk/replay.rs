@@ -1,0 +1,84 @@
+//! What an open makes of a frame that names the parts of a bulk load.
+
+use std::sync::atomic::Ordering;
+
+use vectra_core::ItemId;
+use vectra_wal::{Frame, Lsn};
+
+use super::arrival;
+use super::frame::{LoadFrame, LoadedSegment};
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{Manifest, SegmentEntry, ShardEntry, Tier};
+use crate::replay::Parts;
+use crate::segment::open::open_segment;
+use crate::segment::sealed::SealedSegment;
+use crate::write::op::Op;
+use crate::write::stage::{Live, Stage, find_live};
+
+impl Parts {
+    /// Stages the load: its segments come in, what they replace dies. The caller publishes before it goes on, so that later
+    /// frames find its rows.
+    ///
+    /// Per shard, nothing is done if the parts cover the frame; where the manifest names the load's segments already (or
+    /// what they were merged into), only unsealed rows can still have to die.
+    pub(crate) fn replay_load(&self, manifest: &Manifest, frame: &Frame<'_>) -> Result<()> {
+        let unreadable = |e| Error::caused(ErrorKind::Corrupt, "a frame of the log cannot be read", e);
+        let load = LoadFrame::decode(frame.payload, self.shards.len()).map_err(unreadable)?;
+        let lsn = frame.first_lsn;
+        for id in load.dead {
+            let number = usize::from(self.router.route(&id.encode()));
+            let entry = &manifest.shards[number];
+            if lsn > entry.covered_lsn {
+                self.replay_death(number, id, lsn, entry)?;
+            }
+        }
+        for segment in load.segments {
+            let number = usize::from(segment.shard);
+            let entry = &manifest.shards[number];
+            if lsn > entry.covered_lsn && lsn > entry.attached_lsn {
+                self.reattach(number, &segment, lsn)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_death(&self, number: usize, id: ItemId, lsn: Lsn, entry: &ShardEntry) -> Result<()> {
+        let mut writer = self.shards[number].writer.lock();
+        let mut pending = self.shards[number].pending.lock();
+        let live = find_live(&id, number, &writer, &pending, &self.cell)?;
+        let Some(live) = live else { return Ok(()) };
+        let dies = match &live {
+            Live::Unsealed(..) => live.born_before(lsn, number, &self.cell)?,
+            Live::Sealed(..) => lsn > entry.attached_lsn,
+        };
+        if dies {
+            let mut stage = Stage::default();
+            stage.apply(0, &Op::Delete { id }, Some(live), &mut writer);
+            stage.stamp(lsn, &mut pending);
+        }
+        Ok(())
+    }
+
+    /// Opens the parts; a file that is not the one that was logged is damage. The sum is compared when the rows are next
+    /// copied or verified, so that opening does not take as long as reading everything.
+    fn reattach(&self, number: usize, segment: &LoadedSegment, lsn: Lsn) -> Result<()> {
+        let entry = SegmentEntry {
+            rows: segment.rows,
+            tier: Tier::Hot,
+            lsns: (lsn, lsn),
+            rows_part: segment.rows_part,
+            meta_part: segment.meta_part,
+            index_part: Some(segment.index_part),
+            deletes: None,
+            dead: 0,
+            overlay: None,
+            overlay_lsn: 0,
+            sum: Some(segment.sum),
+        };
+        let number_in_process = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let view = open_segment(&*self.store, &self.settings, &entry, number_in_process, None)?;
+        let opened = SealedSegment::clone(&view.segment);
+        self.shards[number].pending.lock().push(arrival(opened, lsn));
+        Ok(())
+    }
+}
