@@ -61,12 +61,12 @@ fn survives(sweep: &Sweep) {
 
 #[test]
 fn a_load_cut_off_anywhere_is_there_whole_or_not_at_all() {
-    survives(&Sweep { script: script(), variants: 2, ..Sweep::new(small(1), MODELS[0]) });
+    survives(&Sweep { script: script(), ..Sweep::new(small(1), MODELS[0]) });
 }
 
 #[test]
 fn a_load_over_several_shards_is_atomic() {
-    survives(&Sweep { script: script(), nested: 0, variants: 2, ..Sweep::new(small(3), MODELS[0]) });
+    survives(&Sweep { script: script(), nested: 0, ..Sweep::new(small(3), MODELS[0]) });
     survives(&Sweep { script: script(), nested: 0, ..Sweep::new(small(2), MODELS[1]) });
 }
 
