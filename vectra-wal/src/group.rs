@@ -334,6 +334,7 @@ impl State {
             files: writer.sealed.len() as u64 + 1,
             bytes: writer.bytes(),
             frames: writer.frames,
+            frame_bytes: writer.frame_bytes,
             groups: writer.groups,
             syncs: writer.syncs,
             marks: writer.marks,

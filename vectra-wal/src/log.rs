@@ -85,6 +85,8 @@ pub struct LogStats {
     pub bytes: u64,
     /// Frames written.
     pub frames: u64,
+    /// Bytes of those frames.
+    pub frame_bytes: u64,
     /// Groups written; each is one write.
     pub groups: u64,
     /// Syncs of file content on behalf of frames (rotation included).

@@ -97,7 +97,8 @@ impl LogFile {
         let zeros = vec![0; (target - needed) as usize];
         match self.file.write_all_at(&zeros, needed) {
             Ok(()) => self.reserved = target,
-            Err(e) if e.kind() == io::ErrorKind::StorageFull => {}
+            // The zeros that did fit would take the place of the frames.
+            Err(e) if e.kind() == io::ErrorKind::StorageFull => self.file.set_len(self.reserved)?,
             Err(e) => return Err(e),
         }
         Ok(())

@@ -77,6 +77,7 @@ pub(crate) struct Writer {
     /// No file with this or a higher number exists.
     next_seq: u64,
     pub(crate) frames: u64,
+    pub(crate) frame_bytes: u64,
     pub(crate) groups: u64,
     pub(crate) syncs: u64,
     pub(crate) marks: u64,
@@ -110,6 +111,7 @@ impl Writer {
             sealed,
             tail,
             frames: 0,
+            frame_bytes: 0,
             groups: 0,
             syncs: 0,
             marks: 0,
@@ -150,6 +152,7 @@ impl Writer {
         self.append(&bytes)?;
         self.tail = tail;
         self.frames += group.len() as u64;
+        self.frame_bytes += len;
         self.groups += 1;
         Ok(())
     }

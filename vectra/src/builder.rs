@@ -70,6 +70,24 @@ impl Builder {
         self
     }
 
+    /// How many bytes of the volume stay free: below that inserts, upserts and updates fail with
+    /// [`crate::ErrorKind::Full`] before anything is written, while deletes and compaction go on. A tenth of the volume,
+    /// at most 1 GiB, unless said otherwise; 0 leaves it to the file system to refuse, which may cost the open index its
+    /// log: it must then be reopened.
+    #[must_use]
+    pub fn disk_reserve(mut self, bytes: u64) -> Self {
+        self.upkeep.disk_reserve = Some(bytes);
+        self
+    }
+
+    /// The size of the file `ballast`, which is dropped when the disk is full so that deletes, commits and compaction
+    /// still fit. A hundredth of the index, 1 to 64 MiB, from 256 MiB of data on, unless said otherwise; 0 keeps none.
+    #[must_use]
+    pub fn ballast(mut self, bytes: u64) -> Self {
+        self.upkeep.ballast_bytes = Some(bytes);
+        self
+    }
+
     fn outside(self) -> Outside {
         let threads = self
             .threads

@@ -62,5 +62,8 @@ pub(crate) fn create(root: &Path, settings: Settings, outside: &Outside) -> Resu
         Committed { newest: manifest, digest, previous: None, highest: 1, unread: false, broken: None };
     let parts = Parts::open(&local_store(root, outside), &committed.newest, None)?;
     let opened = OpenReport { generation: 1, ..OpenReport::default() };
-    Ok(parts.into_engine(root, outside, manifests, committed, Box::new(log), lock, opened))
+    let engine = parts.into_engine(root, outside, manifests, committed, Box::new(log), lock, opened);
+    // For an index so small only if somebody chose its size.
+    engine.tend_ballast();
+    Ok(engine)
 }

@@ -44,7 +44,7 @@ pub use crate::opened::OpenReport;
 pub use crate::read::{QueryBuilder, Snapshot};
 pub use crate::reader::Reader;
 pub use crate::settings::{DIM_MAX, Settings};
-pub use crate::stats::{SegmentStats, ShardStats, Stats};
+pub use crate::stats::{SegmentStats, ShardStats, Stats, Written};
 pub use crate::verify::{Finding, Report, verify};
 pub use crate::write::batch::Receipt;
 pub use crate::write::bulk::BulkLoader;

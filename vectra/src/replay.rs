@@ -13,7 +13,7 @@ use vectra_wal::{Frame, Log};
 use crate::engine::{Committed, Engine, publish_effects};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::process;
-use crate::maintain::Maintenance;
+use crate::maintain::{Maintenance, Space};
 use crate::manifest::{Manifest, ManifestStore};
 use crate::opened::OpenReport;
 use crate::read::ReadContext;
@@ -137,6 +137,7 @@ impl Parts {
         lock: Box<dyn LockGuard>,
         opened: OpenReport,
     ) -> Arc<Engine> {
+        let space = Space::new(Arc::clone(&outside.fs), root, &outside.upkeep);
         Arc::new(Engine {
             env: outside.env.clone(),
             fs: Arc::clone(&outside.fs),
@@ -151,7 +152,7 @@ impl Parts {
             log,
             shards: self.shards,
             cell: self.cell,
-            maintenance: Maintenance::new(outside.upkeep, &committed),
+            maintenance: Maintenance::new(outside.upkeep, space, &committed),
             committed: Mutex::new(committed),
             numbers: self.numbers,
             dating: RwLock::new(()),

@@ -1,6 +1,9 @@
 //! Sizes and counts of an open index.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use vectra_core::codec::Digest;
+use vectra_tier::{PartRef, Role};
 use vectra_wal::{LogStats, Lsn};
 
 use crate::engine::Engine;
@@ -31,6 +34,58 @@ pub struct Stats {
     pub log_bytes: u64,
     /// Syncs of the log since it was opened.
     pub log_syncs: u64,
+    /// What was written since the index was opened.
+    pub written: Written,
+}
+
+/// Bytes written since an index was opened, by what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Written {
+    /// Frames of the log.
+    pub log: u64,
+    /// Parts with ids and vectors.
+    pub rows: u64,
+    /// Parts with metadata.
+    pub metadata: u64,
+    /// Parts with codes and graphs.
+    pub index: u64,
+    /// Parts that name deleted rows.
+    pub deletes: u64,
+    /// Parts with newer metadata of sealed rows.
+    pub overlay: u64,
+}
+
+/// Counts the bytes of new parts.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    rows: AtomicU64,
+    metadata: AtomicU64,
+    index: AtomicU64,
+    deletes: AtomicU64,
+    overlay: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(&self, part: &PartRef) {
+        let counter = match part.role {
+            Role::Rows => &self.rows,
+            Role::Meta => &self.metadata,
+            Role::Index => &self.index,
+            Role::Deletes => &self.deletes,
+            Role::Overlay => &self.overlay,
+            // A kind of part that this crate does not write.
+            _ => return,
+        };
+        counter.fetch_add(part.length, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self, log: u64) -> Written {
+        let [rows, metadata, index, deletes, overlay] =
+            [&self.rows, &self.metadata, &self.index, &self.deletes, &self.overlay]
+                .map(|counter| counter.load(Ordering::Relaxed));
+        Written { log, rows, metadata, index, deletes, overlay }
+    }
 }
 
 /// One shard of [`Stats`].
@@ -66,7 +121,9 @@ pub struct SegmentStats {
 impl Stats {
     pub(crate) fn collect(engine: &Engine) -> Self {
         let state = engine.cell.load();
-        Self::of(&state, engine.summary(), engine.log.durable_lsn(), engine.log.stats())
+        let log = engine.log.stats();
+        let stats = Self::of(&state, engine.summary(), engine.log.durable_lsn(), log);
+        Self { written: engine.written(log.frame_bytes), ..stats }
     }
 
     /// Of a state and the manifest and log behind it.
@@ -87,6 +144,7 @@ impl Stats {
             log_files: log.files,
             log_bytes: log.bytes,
             log_syncs: log.syncs,
+            written: Written::default(),
         }
     }
 

@@ -73,6 +73,12 @@ pub trait Fs: Debug + Send + Sync {
 
     /// Free bytes on the volume that holds `dir`.
     fn free_space(&self, dir: &Path) -> io::Result<u64>;
+
+    /// Bytes that the volume that holds `dir` has in all, free or not; `Unsupported` where nobody knows.
+    fn total_space(&self, dir: &Path) -> io::Result<u64> {
+        let text = format!("nobody knows how large the volume of {} is", dir.display());
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    }
 }
 
 impl dyn Fs + '_ {

@@ -135,6 +135,12 @@ impl Fs for OsFs {
         Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
     }
 
+    #[cfg(unix)]
+    fn total_space(&self, dir: &Path) -> io::Result<u64> {
+        let volume = rustix::fs::statvfs(or_current(dir))?;
+        Ok(volume.f_blocks.saturating_mul(volume.f_frsize))
+    }
+
     #[cfg(not(unix))]
     fn free_space(&self, _dir: &Path) -> io::Result<u64> {
         Err(io::Error::new(ErrorKind::Unsupported, "free space cannot be asked for on this platform"))

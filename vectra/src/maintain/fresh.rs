@@ -1,7 +1,9 @@
 //! Parts on their way: written, but named by no manifest yet.
 
+use std::io;
+
 use uuid::Uuid;
-use vectra_tier::PartRef;
+use vectra_tier::{PartRef, StoreError};
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -65,7 +67,11 @@ impl Engine {
     /// names it.
     pub(crate) fn publish_part(&self, part: &PartRef) -> Result<()> {
         self.maintenance.fresh.lock().insert(part.id);
-        let failed = |e| Error::caused(ErrorKind::Io, format!("the part {} cannot be published", part.id), e);
-        self.store.publish(part).map_err(failed)
+        self.maintenance.written.add(part);
+        self.store.publish(part).map_err(|error| {
+            let full = matches!(&error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull);
+            let kind = if full { ErrorKind::Full } else { ErrorKind::Io };
+            Error::caused(kind, format!("the part {} cannot be published", part.id), error)
+        })
     }
 }

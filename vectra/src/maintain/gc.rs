@@ -37,6 +37,10 @@ impl Engine {
         let Some(previous) = previous else { return Ok(()) };
         let kept = pinned.iter().map(|manifest| manifest.generation).collect();
         self.manifests.remove_below(previous.generation, &kept)?;
+        // Cutting the log may begin a new file, and a log that cannot write is lost until it is reopened.
+        if !self.has_slack() {
+            return Ok(());
+        }
         let floors = pinned.iter().chain([previous, &committed.newest]).map(|manifest| manifest.log_floor);
         let floor = floors.min().expect("the newest is among them");
         self.log.truncate(floor).map_err(append_error)

@@ -6,10 +6,15 @@ use parking_lot::{Condvar, Mutex};
 use uuid::Uuid;
 use vectra_wal::Lsn;
 
+use super::space::Space;
 use super::upkeep::{Summary, Upkeep};
 use crate::engine::Committed;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::segment::sealed::SealedView;
+use crate::stats::Counters;
+
+/// Failures in a row for want of room after which somebody who waits is told.
+const FULL_TRIES: u32 = 3;
 
 /// How the background work is doing.
 #[derive(Debug, Clone, Default)]
@@ -164,7 +169,11 @@ impl Progress {
     /// What keeps `goal` from being met.
     pub(super) fn trouble(&self, goal: Goal) -> Option<&Error> {
         let concerned = if goal > Goal::Flushed { &self.lanes[..] } else { &self.lanes[..1] };
-        concerned.iter().find_map(|lane| lane.health.error())
+        // A full disk is given some tries: what failed gives back what it wrote.
+        let hopeful = |lane: &LaneState, error: &Error| {
+            error.kind() == ErrorKind::Full && (1..FULL_TRIES).contains(&lane.failures)
+        };
+        concerned.iter().find_map(|lane| lane.health.error().filter(|error| !hopeful(lane, error)))
     }
 
     /// The worse of both lanes.
@@ -187,12 +196,14 @@ pub(crate) struct Maintenance {
     pub(super) set_aside: Mutex<BTreeMap<u64, Error>>,
     /// Parts that no manifest names yet, so that the other lane does not collect them.
     pub(super) fresh: Mutex<BTreeSet<Uuid>>,
+    pub(super) space: Space,
+    pub(super) written: Counters,
     /// What was committed last, for those who do not want to wait for a commit.
     pub(super) summary: Mutex<Summary>,
 }
 
 impl Maintenance {
-    pub(crate) fn new(upkeep: Upkeep, committed: &Committed) -> Self {
+    pub(crate) fn new(upkeep: Upkeep, space: Space, committed: &Committed) -> Self {
         let progress = Progress {
             request: Request { goal: Goal::Background, upto: 0, mark: 0 },
             met: [0; 3],
@@ -207,6 +218,8 @@ impl Maintenance {
             stepping: Default::default(),
             set_aside: Mutex::default(),
             fresh: Mutex::default(),
+            space,
+            written: Counters::default(),
             summary: Mutex::new(Summary::of(committed)),
         }
     }

@@ -108,6 +108,11 @@ impl Engine {
 
     fn step_failed(self: &Arc<Self>, progress: &mut Progress, lane: Lane, error: Error) {
         tracing::warn!(%error, ?lane, "background step failed");
+        // What nobody asked for does not take the room that deleting needs.
+        let asked = progress.request.goal > Goal::Background;
+        if error.kind() == ErrorKind::Full && asked && self.maintenance.space.drop_ballast() {
+            return self.schedule(lane, Duration::ZERO);
+        }
         let permanent = !matches!(error.kind(), ErrorKind::Io | ErrorKind::Full | ErrorKind::Unavailable);
         let state = progress.lane(lane);
         state.failures += 1;

@@ -1,5 +1,7 @@
 //! One step of a lane: the most pressing thing there is to do.
 
+use vectra_tier::PartRef;
+
 use super::goal::{Goal, Lane, Request, Task};
 use super::policy::{Choice, CompactionPolicy, Everything, SegmentStats, SizeTiered};
 use crate::engine::Engine;
@@ -10,6 +12,8 @@ use crate::snapshot::ShardState;
 const FAN_IN: usize = 4;
 /// Log files that unsealed rows may pin before they are sealed by force.
 const LOG_FILES_MAX: u64 = 4;
+/// Bytes that the frame of a part takes, about.
+const PART_OVERHEAD: u64 = 16 << 10;
 
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,11 +73,16 @@ impl Engine {
         if self.name_loads(&state)? {
             return Ok(true);
         }
+        self.tend_ballast();
         for number in 0..self.shards.len() {
             match self.choose(task, &state.shards[number]) {
                 Choice::Nothing => {}
                 Choice::Merge(positions) => {
-                    return self.tend(&state.shards[number], &positions, || self.merge(number, &positions));
+                    let shard = &state.shards[number];
+                    let positions = self.affordable(task, shard, positions)?;
+                    if !positions.is_empty() {
+                        return self.tend(shard, &positions, || self.merge(number, &positions));
+                    }
                 }
                 Choice::BuildGraph(position) => {
                     return self
@@ -86,6 +95,33 @@ impl Engine {
             self.maintenance.progress.lock().settle_due = false;
         }
         Ok(false)
+    }
+
+    /// What of a merge there is room for: all of it, or the one input that gives most for the least room. Nothing if it
+    /// would give no room back: then it can wait.
+    fn affordable(&self, task: &Task, shard: &ShardState, positions: Vec<usize>) -> Result<Vec<usize>> {
+        let view = |position: usize| &shard.sealed[position];
+        let needed = |position: usize| {
+            let view = view(position);
+            let live = f64::from(view.live()) / f64::from(view.segment.rows().max(1));
+            // Without what every part takes however few rows it has.
+            let bytes = |part: &PartRef| part.length.saturating_sub(PART_OVERHEAD);
+            (view.segment.entry.parts().map(bytes).sum::<u64>() as f64 * live * 1.2) as u64
+        };
+        let worn = |position: usize| view(position).live() < view(position).segment.rows();
+        let all = positions.iter().map(|position| needed(*position)).sum();
+        let asked = task.request.goal > Goal::Background;
+        match self.require_room(all, asked) {
+            Err(error) if error.kind() == ErrorKind::Full => {
+                tracing::warn!(%error, "a merge is put off");
+                let single = positions.into_iter().filter(|position| worn(*position));
+                let Some(cheapest) = single.min_by_key(|position| needed(*position)) else {
+                    return Ok(Vec::new());
+                };
+                self.require_room(needed(cheapest), asked).map(|()| vec![cheapest])
+            }
+            room => room.map(|()| positions),
+        }
     }
 
     /// Whether there are segments that a request is not about.

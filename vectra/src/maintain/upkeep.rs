@@ -13,11 +13,15 @@ use crate::manifest::Manifest;
 pub(crate) struct Upkeep {
     /// How long nothing may have been written before the index settles.
     pub(crate) settle_after: Duration,
+    /// Free bytes below which new data is refused; `None` is a tenth of the volume, at most 1 GiB; 0 asks nothing.
+    pub(crate) disk_reserve: Option<u64>,
+    /// The size of the ballast; `None` goes by the size of the index.
+    pub(crate) ballast_bytes: Option<u64>,
 }
 
 impl Default for Upkeep {
     fn default() -> Self {
-        Self { settle_after: Duration::from_secs(1) }
+        Self { settle_after: Duration::from_secs(1), disk_reserve: None, ballast_bytes: None }
     }
 }
 

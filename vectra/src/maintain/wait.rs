@@ -9,6 +9,7 @@ use super::upkeep::Summary;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::snapshot::ShardState;
+use crate::stats::Written;
 
 /// The most rows without a graph before writers have to wait.
 const BARE_ROWS_MAX: u64 = 131_072;
@@ -25,6 +26,11 @@ impl Engine {
     /// The newest generation, without waiting for a commit that is under way.
     pub(crate) fn summary(&self) -> Summary {
         self.maintenance.summary.lock().clone()
+    }
+
+    /// What was written since the index was opened, of it `log` bytes of log.
+    pub(crate) fn written(&self, log: u64) -> Written {
+        self.maintenance.written.read(log)
     }
 
     /// The damage that keeps a segment from being tended, if any was met.

@@ -121,14 +121,17 @@ impl<'a> TruthWriter<'a> {
             part.set_rows(rows)?;
             part.finish()
         };
-        let rows_part = finish().map_err(|e| write_error(Role::Rows, e))?;
         let meta = self
             .metadata
             .finish()
             .map_err(|e| Error::caused(ErrorKind::Io, "the metadata of a segment cannot be encoded", e))?;
+        let rows_part = finish().map_err(|e| write_error(Role::Rows, e))?;
         let sections =
             [(META_ROWS, &meta.rows[..]), (META_DICTIONARY, &meta.dictionary), (META_INDEXES, &meta.indexes)];
-        let meta_part = write_part(self.store, Role::Meta, rows, &sections)?;
+        let meta_part = write_part(self.store, Role::Meta, rows, &sections).inspect_err(|_| {
+            // One without the other is of no use.
+            let _cleared_at_the_next_open = self.store.discard(rows_part.id);
+        })?;
         Ok(WrittenTruth { rows_part, meta_part, ledger: self.ledger })
     }
 }

@@ -148,6 +148,7 @@ impl Engine {
                 format!("the batch takes {} bytes; at most {BATCH_BYTES_MAX} fit: split it", payload.len());
             return Err(Error::invalid(text));
         }
+        self.admit(payload.len() as u64, ops.iter().any(|op| !matches!(op, Op::Delete { .. })))?;
         locked.iter_mut().for_each(|(_, writer)| writer.staging = true);
         let mut stages: Vec<Stage> = locked.iter().map(|_| Stage::default()).collect();
         for (position, (op, (shard, live))) in ops.iter().zip(targets).enumerate() {

@@ -12,6 +12,7 @@ mod faults;
 mod flips;
 mod forge;
 mod hostile;
+mod full_disk;
 mod kill;
 mod lanes;
 mod lies;

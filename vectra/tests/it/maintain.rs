@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use vectra::seams::MemFs;
 use vectra::{Builder, Durability, ErrorKind, Health, Index, Item, ItemId, ItemUpdate, Settings, Value};
+use vectra_core::io::Fs;
+
+use crate::world::{MODELS, World};
 
 fn items(range: std::ops::Range<u64>) -> Vec<Item> {
     range.map(|n| Item::new(n, [(n as f32 * 0.37).sin(), (n as f32 * 0.11).cos(), 0.5])).collect()
@@ -131,4 +134,97 @@ fn what_is_left_of_an_index_is_not_built_over() {
     let error = Index::create(&root, settings()).expect_err("parts are there");
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     assert!(std::fs::read_dir(root.join("seg")).expect("the folder of parts").count() >= 9);
+}
+
+/// An update of metadata writes neither vectors nor graphs again.
+#[test]
+fn an_update_writes_the_log_and_an_overlay_and_nothing_else() {
+    const ROWS: u64 = 2000;
+    let settings = Settings::new(3).with_graph(4, 16);
+    let index = Builder::new().fs(Arc::new(MemFs::new())).create("/index", settings).expect("an empty disk");
+    index.insert_items(items(0..ROWS)).expect("new ids");
+    index.compact().expect("a healthy disk");
+    let before = index.stats().written;
+    assert!(before.rows > 0 && before.metadata > 0 && before.index > 0 && before.log > 0);
+    let updates: Vec<ItemUpdate> =
+        (0..ROWS).step_by(100).map(|n| ItemUpdate::new(n, [("round", Value::from(1_u64))])).collect();
+    let count = updates.len() as u64;
+    index.update_items(updates).expect("known ids");
+    index.flush().expect("a healthy disk");
+    index.wait_optimized().expect("a healthy disk");
+    let after = index.stats().written;
+    assert_eq!(after.rows, before.rows, "no vector");
+    assert_eq!(after.metadata, before.metadata);
+    assert_eq!(after.index, before.index, "no graph");
+    assert_eq!(after.deletes, before.deletes);
+    let (log, overlay) = (after.log - before.log, after.overlay - before.overlay);
+    println!("{count} updates in one batch: {log} bytes of log, {overlay} bytes of overlay");
+    assert!(log > 0 && log / count < 100, "{log}");
+    // One part, of whole blocks.
+    assert!(overlay > 0 && overlay <= 16 << 10, "{overlay}");
+    let item = index.get_item(100_u64).expect("sound rows").expect("there");
+    assert_eq!(item.metadata.get("round"), Some(&Value::from(1_u64)));
+}
+
+fn bytes(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry"));
+    let size = |entry: std::fs::DirEntry| match entry.metadata().expect("there") {
+        meta if meta.is_dir() => bytes(&entry.path()),
+        meta => meta.len(),
+    };
+    entries.map(size).sum()
+}
+
+#[test]
+fn what_is_deleted_and_compacted_takes_no_place() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let settings = Settings { log_bytes_min: 4096, log_bytes_max: 64 << 10, ..settings() };
+    let make = |name: &str, range: std::ops::Range<u64>| {
+        let index = Index::create(dir.path().join(name), settings.clone()).expect("a new folder");
+        index.insert_items(items(range)).expect("new ids");
+        index.compact().expect("a healthy disk");
+        index
+    };
+    let (used, fresh) = (make("used", 0..4000), make("fresh", 3600..4000));
+    let (full, aim) = (bytes(used.path()), bytes(fresh.path()));
+    used.delete_items((0..3600_u64).map(Into::into).collect()).expect("a healthy disk");
+    used.compact().expect("a healthy disk");
+    let left = bytes(used.path());
+    println!("{full} bytes, {left} after deleting nine tenths, {aim} if there had never been more");
+    assert!(left * 10 <= aim * 13 && left * 2 < full);
+}
+
+/// Nobody asks for it: after a quiet while what a merge replaced is gone.
+#[test]
+fn a_quiet_index_gives_space_back() {
+    let world = World::new(4, MODELS[0]);
+    let index = world.builder().create("/index", settings()).expect("an empty disk");
+    index.insert_items(items(0..300)).expect("new ids");
+    index.wait_optimized().expect("no faults");
+    let fs: &dyn Fs = &world.fs;
+    let parts = || fs.list(Path::new("/index/seg")).expect("a folder").len();
+    let generation = index.stats().generation;
+    assert!(parts() > 3, "the generation before keeps its parts");
+    world.spawner.run_all();
+    assert_eq!(parts(), 3);
+    assert_eq!(index.stats().generation, generation + 1);
+    index.insert_items(items(300..310)).expect("new ids");
+    world.spawner.run_all();
+    assert_eq!(index.stats().generation, generation + 1, "there is nothing to give back");
+}
+
+/// Putting optimization off is for bulk loads; it does not let rows without a graph pile up for ever.
+#[test]
+fn deferring_has_an_end() {
+    let settings = Settings { segment_rows_max: 16_384, ..Settings::new(2).with_graph(4, 8) }
+        .with_durability(Durability::None);
+    let index = Builder::new().fs(Arc::new(MemFs::new())).create("/index", settings).expect("an empty disk");
+    let _deferred = index.defer_optimization();
+    for first in (0..180_000_u64).step_by(6000) {
+        let batch = (first..first + 6000).map(|n| Item::new(n, [1.0 + (n % 977) as f32, (n % 83) as f32]));
+        index.insert_items(batch.collect()).expect("writers wait, they do not fail");
+    }
+    let stats = index.stats();
+    let bare: u64 = stats.shards[0].segments.iter().filter(|s| !s.has_graph).map(|s| u64::from(s.rows)).sum();
+    assert!(bare + stats.shards[0].unsealed_rows <= 131_072 + 6000, "{bare} rows without a graph");
 }

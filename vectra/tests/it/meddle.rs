@@ -1,6 +1,8 @@
 //! Writes that arrive while a segment is being sealed, merged, indexed or committed.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use vectra::{Index, Metric, Snapshot};
@@ -43,17 +45,31 @@ impl Writer {
     }
 }
 
-/// Does a step of the other lane while this one is in the middle of its own: it may have to wait for a commit that is
-/// under way, so it is waited for only a moment.
-fn step_beside(spawner: &Arc<SimSpawner>) {
-    let spawner = Arc::clone(spawner);
-    let (done, is_done) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        spawner.step();
-        // Nobody listens any more if it took long.
-        let _late = done.send(());
-    });
-    let _goes_on_beside = is_done.recv_timeout(std::time::Duration::from_millis(5));
+/// Steps that run beside the main thread.
+#[derive(Debug, Clone, Default)]
+struct Beside(Arc<Mutex<Vec<JoinHandle<()>>>>);
+
+impl Beside {
+    /// Does a step of the other lane while this one is in the middle of its own: it may have to wait for a commit that
+    /// is under way, so it is waited for only a moment.
+    fn step(&self, spawner: &Arc<SimSpawner>) {
+        let spawner = Arc::clone(spawner);
+        let (done, is_done) = mpsc::channel();
+        self.0.lock().push(thread::spawn(move || {
+            spawner.step();
+            // Nobody listens any more if it took long.
+            let _late = done.send(());
+        }));
+        let _goes_on_beside = is_done.recv_timeout(Duration::from_millis(5));
+    }
+
+    fn join(&self) {
+        loop {
+            // One at a time: the steps may begin others.
+            let Some(thread) = self.0.lock().pop() else { return };
+            thread.join().expect("background steps do not panic");
+        }
+    }
 }
 
 /// Random writes, every third of them in the middle of something; everything is compared after each round, and after
@@ -67,7 +83,8 @@ fn run(seed: u64, shards: u16) -> u64 {
     let writer = Writer { dice: Dice::new(seed), model: Model::new(), version: 0, meddled: 0 };
     let writer = Arc::new(Mutex::new(writer));
     let (weak, shared) = (Arc::downgrade(&index), Arc::clone(&writer));
-    let spawner = Arc::clone(&world.spawner);
+    let (spawner, beside) = (Arc::clone(&world.spawner), Beside::default());
+    let steps = beside.clone();
     meddler.set(move || {
         let Some(index) = weak.upgrade() else { return };
         let choice = {
@@ -80,7 +97,7 @@ fn run(seed: u64, shards: u16) -> u64 {
             choice
         };
         if choice == 2 {
-            step_beside(&spawner);
+            steps.step(&spawner);
         }
     });
     let mut kept: Vec<(Snapshot, Model)> = Vec::new();
@@ -96,6 +113,7 @@ fn run(seed: u64, shards: u16) -> u64 {
             2 => index.compact().expect("no faults"),
             _ => _ = (0..choice - 2).take_while(|_| world.spawner.step()).count(),
         }
+        beside.join();
         let model = writer.lock().model.clone();
         let compared = check(&index.snapshot(), &model, settings.metric, round);
         compared.unwrap_or_else(|e| panic!("seed {seed}, round {round}: {e}"));

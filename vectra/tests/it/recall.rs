@@ -191,3 +191,63 @@ fn exact_equals_brute_force_to_the_distance() {
         }
     }
 }
+
+/// The share of the true neighbours that `index` finds; rows are numbered by position, `id_of` names them.
+fn churned_recall(index: &Index, rows: &[(u64, Vec<f32>)], queries: &[Vec<f32>]) -> f64 {
+    let flat: Vec<f32> = rows.iter().flat_map(|(_, vector)| vector.iter().copied()).collect();
+    let oracle = Oracle::new(&flat, DIM, Metric::Cosine);
+    let place: std::collections::BTreeMap<u64, u32> = rows.iter().map(|(id, _)| *id).zip(0..).collect();
+    let found = |hits: Vec<Hit>| -> Vec<u32> {
+        slots(&hits).into_iter().map(|id| *place.get(&u64::from(id)).expect("only live items")).collect()
+    };
+    let ask = |q: &Vec<f32>| found(index.query(q).top_k(K).run().expect("default"));
+    queries.iter().map(|q| oracle.recall(q, K, &ask(q), |_| true)).sum::<f64>() / queries.len() as f64
+}
+
+fn churn_index(rows: &[(u64, Vec<f32>)]) -> Index {
+    let settings = Settings::new(DIM as u32).with_seal_rows(1000).with_graph(12, 64);
+    let builder = Builder::new().fs(Arc::new(MemFs::new())).threads(1);
+    let index = builder.create("/churn", settings).expect("fresh");
+    let items = rows.iter().map(|(id, vector)| Item::new(*id, vector.as_slice()));
+    index.insert_items(items.collect()).expect("valid items");
+    index.compact().expect("background work");
+    index
+}
+
+/// Ten generations of replacements and compactions cost no recall and lose nobody.
+#[test]
+fn recall_does_not_rot() {
+    const LIVE: usize = 3000;
+    const REPLACED: usize = LIVE / 50;
+    const GENERATIONS: usize = 10;
+    let mut vectors = clustered(LIVE + GENERATIONS * REPLACED + QUERIES, DIM, 40, 0.6, 23);
+    let queries: Vec<Vec<f32>> = vectors
+        .split_off((LIVE + GENERATIONS * REPLACED) * DIM)
+        .chunks_exact(DIM)
+        .map(<[f32]>::to_vec)
+        .collect();
+    let mut all = (0..).zip(vectors.chunks_exact(DIM).map(<[f32]>::to_vec));
+    let mut rows: Vec<(u64, Vec<f32>)> = all.by_ref().take(LIVE).collect();
+    let index = churn_index(&rows);
+    for generation in 0..GENERATIONS {
+        // Spread over everything, and different ones each time.
+        for place in (0..REPLACED).map(|i| (i * 50 + generation * 7) % LIVE) {
+            let new = all.next().expect("enough vectors");
+            index.delete_item(rows[place].0).expect("known");
+            index.insert_item(Item::new(new.0, new.1.as_slice())).expect("new");
+            rows[place] = new;
+        }
+        index.compact().expect("background work");
+    }
+    let (churned, fresh) =
+        (churned_recall(&index, &rows, &queries), churned_recall(&churn_index(&rows), &rows, &queries));
+    println!("recall {churned} after {GENERATIONS} generations, {fresh} built afresh");
+    assert!(churned >= fresh - 0.005, "recall {churned} after churn, {fresh} built afresh");
+    for (id, vector) in &rows {
+        let hits = index.query(vector).run().expect("default");
+        assert!(
+            hits.iter().any(|hit| hit.id == ItemId::from(*id)),
+            "item {id} is not found by its own vector"
+        );
+    }
+}

@@ -198,4 +198,8 @@ impl Fs for SimFs {
         disk.dir(disk.lookup(&name)?)?;
         Ok(disk.free())
     }
+
+    fn total_space(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(self.disk.lock().quota.unwrap_or(u64::MAX))
+    }
 }

@@ -50,17 +50,17 @@ pub(crate) fn lazy_script() -> Vec<Op> {
     use Op::{Delete, Insert, Steps, Sync, Update, Upsert};
     let mut ops = script();
     let more = [
-        Steps(9),
+        Steps(24),
         Insert(vec![26]),
         Upsert(vec![27, 28]),
-        Steps(9),
+        Steps(24),
         Insert(vec![29]),
         Sync,
         Delete(vec![27]),
     ];
     ops.splice(9..9, more);
     ops.extend((0..5).map(|i| Upsert((8 * i..8 * i + 8).collect())));
-    ops.extend([Update(vec![1]), Steps(9), Delete(vec![2, 3]), Steps(1)]);
+    ops.extend([Update(vec![1]), Steps(24), Delete(vec![2, 3]), Steps(3)]);
     ops
 }
 

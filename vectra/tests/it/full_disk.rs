@@ -1,0 +1,247 @@
+//! A disk that fills up, again and again: new data is refused before it is acknowledged, and with not one byte free
+//! items can still be deleted and the index compacted.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind as IoKind;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+use vectra::seams::{Fs, OsFs};
+use vectra::{Builder, ErrorKind, Index, Item, ItemId, Settings};
+use vectra_core::io::sim::SimFs;
+
+use crate::world::{MODELS, World};
+
+/// Cycles in the everyday run, and in the long one.
+const CYCLES: u64 = 5;
+const CYCLES_LONG: u64 = 200;
+
+fn is_long() -> bool {
+    std::env::var("VECTRA_FAULTS").is_ok_and(|value| value == "long")
+}
+
+fn cycles() -> u64 {
+    if is_long() { CYCLES_LONG } else { CYCLES }
+}
+
+/// An index on a small volume, and what it should hold.
+struct Bed {
+    fs: Arc<dyn Fs>,
+    builder: fn(&Bed) -> Builder,
+    world: Option<World>,
+    /// Where the volume is mounted.
+    volume: PathBuf,
+    settings: Settings,
+    batch: u64,
+    live: BTreeSet<u64>,
+    next: u64,
+    refused: u64,
+    deleted: u64,
+}
+
+impl Bed {
+    fn path(&self) -> PathBuf {
+        self.volume.join("index")
+    }
+
+    fn item(&self, n: u64) -> Item {
+        let mut vector = vec![0.5_f32; self.settings.dim as usize];
+        (vector[0], vector[1]) = ((n as f32 * 0.37).sin(), (n as f32 * 0.11).cos());
+        Item::new(n, vector)
+    }
+
+    /// Inserts until the index refuses; nothing of the batch that it refuses is there.
+    fn fill(&mut self, index: &Index) {
+        loop {
+            let ids = self.next..self.next + self.batch;
+            let before = index.snapshot().len();
+            if let Some(world) = &self.world {
+                (0..3).take_while(|_| world.spawner.step()).count();
+            }
+            match index.insert_items(ids.clone().map(|n| self.item(n)).collect()) {
+                Ok(_) => {
+                    self.live.extend(ids.clone());
+                    self.next = ids.end;
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Full, "{error:?}");
+                    assert!(error.to_string().contains("bytes are free"), "{error}");
+                    assert_eq!(index.snapshot().len(), before);
+                    self.refused += 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes every last byte of the volume.
+    fn occupy(&self) -> PathBuf {
+        let path = self.volume.join("foreign");
+        let file = self.fs.create_new(&path).expect("a name takes no place");
+        let (mut at, mut len) = (0_u64, 1 << 20);
+        while len > 0 {
+            match file.write_all_at(&vec![1; len], at) {
+                Ok(()) => at += len as u64,
+                Err(e) if e.kind() == IoKind::StorageFull => {
+                    at = file.len().expect("open");
+                    len /= 2;
+                }
+                Err(e) => panic!("{e}"),
+            }
+        }
+        path
+    }
+
+    /// Deletes everything but a twentieth of what is newer than `since`.
+    fn delete_most(&mut self, index: &Index, since: u64) {
+        let dead: Vec<u64> = self.live.iter().copied().filter(|n| n % 20 != 3 || *n < since).collect();
+        for ids in dead.chunks(500) {
+            let receipt = index.delete_items(ids.iter().map(|n| ItemId::from(*n)).collect());
+            assert_eq!(receipt.expect("deleting works on a full disk").items, ids.len() as u64);
+        }
+        self.deleted += dead.len() as u64;
+        dead.iter().for_each(|n| _ = self.live.remove(n));
+    }
+
+    fn check(&self, index: &Index) {
+        let snapshot = index.snapshot();
+        assert_eq!(snapshot.len(), self.live.len() as u64);
+        let page = snapshot.list_items(None, usize::MAX).expect("sound rows");
+        let ids: BTreeSet<ItemId> = page.items.iter().map(|item| item.id.clone()).collect();
+        assert_eq!(ids, self.live.iter().map(|n| ItemId::from(*n)).collect());
+        let n = *self.live.last().expect("some are left");
+        assert_eq!(snapshot.get_item(n).expect("sound rows"), Some(self.item(n)));
+    }
+
+    fn cycle(&mut self, index: &Index) {
+        let since = self.next;
+        self.fill(index);
+        let foreign = self.occupy();
+        self.delete_most(index, since);
+        index.compact().expect("compaction works on a full disk");
+        self.check(index);
+        self.fs.remove(&foreign).expect("there");
+        // What is quiet settles and keeps a ballast again.
+        if let Some(world) = &self.world {
+            world.spawner.run_all();
+        }
+        let n = self.next;
+        index.insert_item(self.item(n)).expect("there is room again");
+        self.live.insert(n);
+        self.next += 1;
+    }
+
+    fn run(&mut self, cycles: u64) {
+        let mut index =
+            (self.builder)(self).create(self.path(), self.settings.clone()).expect("a new volume");
+        for cycle in 0..cycles {
+            self.cycle(&index);
+            if cycle % 3 == 1 {
+                index.close().expect("a disk with room");
+                index = (self.builder)(self).open(self.path()).expect("an index");
+                self.check(&index);
+            }
+        }
+        index.close().expect("a disk with room");
+        let report = (self.builder)(self).verify(self.path()).expect("an index");
+        assert_eq!(report.findings, []);
+        self.check(&(self.builder)(self).open(self.path()).expect("an index"));
+    }
+}
+
+fn simulated() -> Bed {
+    let fs = SimFs::new(7, MODELS[0]);
+    fs.quota(1 << 20);
+    let mut settings = Settings::new(16).with_seal_rows(200).with_graph(4, 8);
+    (settings.log_bytes_min, settings.log_bytes_max) = (8 << 10, 32 << 10);
+    let world = World::on(fs.clone(), 7);
+    Bed {
+        fs: Arc::new(fs),
+        builder: |bed| {
+            let world = bed.world.as_ref().expect("a simulated world");
+            world.builder().disk_reserve(128 << 10).ballast(256 << 10)
+        },
+        world: Some(world),
+        volume: PathBuf::from("/"),
+        settings,
+        batch: 25,
+        live: BTreeSet::new(),
+        next: 0,
+        refused: 0,
+        deleted: 0,
+    }
+}
+
+fn evidence(id: &str, what: &str, cycles: u64, bed: &Bed, started: Instant) {
+    let Ok(folder) = std::env::var("VECTRA_EVIDENCE") else { return };
+    if !is_long() {
+        return;
+    }
+    let git = Command::new("git").args(["rev-parse", "HEAD"]).output();
+    let commit = git.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
+    let (refused, deleted, wall) = (bed.refused, bed.deleted, started.elapsed().as_secs());
+    let text = format!(
+        "{{\n  \"id\": \"{id}\",\n  \"what\": \"{what}\",\n  \"command\": \"VECTRA_FAULTS=long cargo nextest run -p vectradb \
+         full_disk\",\n  \"seeds\": [7],\n  \"counts\": {{ \"cycles\": {cycles}, \"refused\": {refused}, \"deleted\": \
+         {deleted} }},\n  \"failures\": 0,\n  \"wall_s\": {wall},\n  \"commit\": \"{commit}\"\n}}\n"
+    );
+    std::fs::write(Path::new(&folder).join(format!("{}.json", id.to_lowercase())), text).expect("a folder");
+}
+
+#[test]
+fn a_simulated_disk_fills_and_drains() {
+    let (started, mut bed) = (Instant::now(), simulated());
+    bed.run(cycles());
+    println!("{} cycles, {} items deleted with nothing free", cycles(), bed.deleted);
+    assert!(bed.refused >= cycles() && bed.deleted > 100 * cycles());
+    evidence("D7-simulated", "full-disk cycles under a quota", cycles(), &bed, started);
+}
+
+/// A mounted volume, unmounted in the end.
+struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    /// `None` where mounting is not allowed.
+    fn mount(bytes: u64) -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let size = format!("size={bytes}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).output();
+        mounted.is_ok_and(|out| out.status.success()).then_some(Self(dir))
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+#[test]
+fn a_real_volume_fills_and_drains() {
+    let Some(volume) = Tmpfs::mount(64 << 20) else {
+        println!("mounting is not allowed here: only the simulated disk was filled");
+        return;
+    };
+    let mut settings = Settings::new(1024).with_seal_rows(500).with_graph(4, 8);
+    (settings.log_bytes_min, settings.log_bytes_max) = (256 << 10, 2 << 20);
+    let mut bed = Bed {
+        fs: Arc::new(OsFs::new()),
+        builder: |_| Builder::new().threads(1).disk_reserve(8 << 20).ballast(12 << 20),
+        world: None,
+        volume: volume.0.path().to_owned(),
+        settings,
+        batch: 50,
+        live: BTreeSet::new(),
+        next: 0,
+        refused: 0,
+        deleted: 0,
+    };
+    let started = Instant::now();
+    bed.run(cycles());
+    println!("{} cycles on a real tmpfs, {} items deleted with nothing free", cycles(), bed.deleted);
+    assert!(bed.refused >= cycles() && bed.deleted > 100 * cycles());
+    evidence("D7", "full-disk cycles on a tmpfs of 64 MiB", cycles(), &bed, started);
+}
