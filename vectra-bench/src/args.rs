@@ -18,6 +18,62 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Nearest neighbours, one query per call: recall against speed.
     Ann(AnnArgs),
+    /// Generations of replaced items and compactions: recall, reachability, what stays on disk.
+    Churn(ChurnArgs),
+    /// Queries while the index is compacted, against queries while nothing else goes on.
+    Interfere(InterfereArgs),
+}
+
+/// What `churn` is to measure.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChurnArgs {
+    /// The vectors (npy, f32 or f16); some are held back to replace others.
+    #[arg(long)]
+    pub(crate) base: PathBuf,
+    /// The query vectors (npy, f32 or f16).
+    #[arg(long)]
+    pub(crate) queries: PathBuf,
+    /// A folder for the indexes, which must not be there yet.
+    #[arg(long)]
+    pub(crate) folder: PathBuf,
+    /// cosine, dot, l2 or l1.
+    #[arg(long, default_value_t = Metric::Cosine)]
+    pub(crate) metric: Metric,
+    /// How often a fiftieth is replaced and the index compacted.
+    #[arg(long, default_value_t = 10, value_parser = at_least_one)]
+    pub(crate) generations: usize,
+    /// Threads that build graphs.
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) threads: usize,
+    /// Asks only the first N queries.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) queries_max: Option<usize>,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What `interfere` is to measure.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InterfereArgs {
+    /// The folder of the index: built of synthetic rows if it is not there, reused if it is.
+    #[arg(long)]
+    pub(crate) index: PathBuf,
+    /// Rows of a new index.
+    #[arg(long, default_value_t = 500_000)]
+    pub(crate) rows: u64,
+    /// Components of a row.
+    #[arg(long, default_value_t = 96, value_parser = at_least_one)]
+    pub(crate) dim: usize,
+    /// Compactions to measure.
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) rounds: usize,
+    /// Seconds of queries before and after each compaction.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) idle_s: f64,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// What `ann` is to measure.
@@ -83,8 +139,10 @@ mod tests {
         ["vectra-bench", "ann", "--index", "i", "--queries", "q.npy", "--truth", "t.npy"];
 
     fn parse(more: &[&str]) -> Result<AnnArgs, clap::Error> {
-        let Command::Ann(args) = Cli::try_parse_from(NEEDED.iter().chain(more))?.command;
-        Ok(args)
+        match Cli::try_parse_from(NEEDED.iter().chain(more))?.command {
+            Command::Ann(args) => Ok(args),
+            other => panic!("{other:?} is not what was asked for"),
+        }
     }
 
     #[test]

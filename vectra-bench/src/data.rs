@@ -3,6 +3,7 @@
 //! Files are input: nothing in them makes the reader panic or allocate more than the file is long.
 
 mod header;
+mod synthetic;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,6 +13,7 @@ use half::f16;
 
 pub(crate) use header::Dtype;
 use header::{Header, Malformed};
+pub(crate) use synthetic::Synthetic;
 
 /// Why an array cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -14,18 +14,31 @@ mod measure;
 mod report;
 mod workload;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{AnnArgs, Cli, Command};
+use serde::Serialize;
+
+use crate::args::{Cli, Command};
 
 /// A result whose error is only ever shown; errors cross threads.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    let Command::Ann(args) = Cli::parse().command;
-    match ann(&args) {
+    let done = match Cli::parse().command {
+        Command::Ann(args) => {
+            workload::ann(&args).and_then(|report| tell(&report.table(), &report, args.json.as_deref()))
+        }
+        Command::Churn(args) => {
+            workload::churn(&args).and_then(|report| tell(&report.table(), &report, args.json.as_deref()))
+        }
+        Command::Interfere(args) => {
+            workload::interfere(&args).and_then(|report| tell(&report.table(), &report, args.json.as_deref()))
+        }
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("vectra-bench: {error}");
@@ -34,12 +47,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the workload, prints the table and writes the JSON file if one is asked for.
-fn ann(args: &AnnArgs) -> Outcome<()> {
-    let report = workload::ann(args)?;
-    print!("{}", report.table());
-    if let Some(path) = &args.json {
-        std::fs::write(path, report.json()?).map_err(|error| format!("{}: {error}", path.display()))?;
+/// Prints the table and writes the JSON file if one is asked for.
+fn tell(table: &str, report: &impl Serialize, json: Option<&Path>) -> Outcome<()> {
+    print!("{table}");
+    if let Some(path) = json {
+        std::fs::write(path, report::json(report)?)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
 }

@@ -119,11 +119,11 @@ impl Report {
         }
         Ok(())
     }
+}
 
-    /// The report as JSON text.
-    pub(crate) fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string_pretty(self).map(|text| text + "\n")
-    }
+/// A report as JSON text.
+pub(crate) fn json(report: &impl Serialize) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(report).map(|text| text + "\n")
 }
 
 fn mebibytes(bytes: Option<u64>) -> String {
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_json_has_the_agreed_names() {
-        let text = report().json().expect("it is plain data");
+        let text = json(&report()).expect("it is plain data");
         let json: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
         for name in
             ["build_s", "build_peak_rss_bytes", "index_bytes", "open_s", "first_answer_s", "rss_bytes"]

@@ -1,8 +1,10 @@
 //! What is done to an index while it is measured.
 
 mod build;
+mod churn;
 mod effort;
 mod exact;
+mod interfere;
 mod progress;
 mod query;
 
@@ -18,6 +20,8 @@ use crate::measure;
 use crate::report::{Point, Report};
 use crate::truth::{Judge, Rows};
 use build::{Built, build};
+pub(crate) use churn::churn;
+pub(crate) use interfere::interfere;
 use progress::Progress;
 use query::{Asker, Effort, Queries};
 

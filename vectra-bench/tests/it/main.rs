@@ -5,3 +5,4 @@
 mod ann;
 mod refusals;
 mod set;
+mod upkeep;
