@@ -1,4 +1,4 @@
-//! Locks: parking_lot's, or under `cfg(loom)` loom's, so that a model can try every order in which threads get them.
+//! Locks: `parking_lot`'s, or under `cfg(loom)` loom's, so that a model can try every order in which threads get them.
 
 #[cfg(not(loom))]
 pub(crate) use parking_lot::{Mutex, MutexGuard};

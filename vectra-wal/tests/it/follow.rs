@@ -93,7 +93,7 @@ fn what_is_shown_was_made_durable() {
     for seed in 0..40 {
         let mut bed = Bed::new(seed);
         let mut dice = Dice::new(seed);
-        for _ in 0..dice.below(9) + 1 {
+        for _ in 0..=dice.below(9) {
             bed.append(dice.below(500), 2, Durability::None);
         }
         let before = bed.fs.calls();

@@ -186,7 +186,8 @@ fn two_writers_on_a_disk_that_fails() {
                     }
                     outcome
                 });
-                let acknowledged = outcomes.iter().filter_map(|o| o.as_ref().ok()).max().copied().unwrap_or(0);
+                let acknowledged =
+                    outcomes.iter().filter_map(|o| o.as_ref().ok()).max().copied().unwrap_or(0);
                 assert!(acknowledged <= model.log.durable_lsn());
                 for outcome in outcomes {
                     match outcome {

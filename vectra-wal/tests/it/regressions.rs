@@ -106,7 +106,7 @@ fn regress_weaviate_1698_absurd_length() {
     for len in [1_u32 << 10, 1 << 28, 1 << 31, u32::MAX] {
         for seq in [2, 3] {
             let absurd = with(&files, &name(seq), |bytes| {
-                bytes[HEADER + 8..HEADER + 12].copy_from_slice(&len.to_le_bytes())
+                bytes[HEADER + 8..HEADER + 12].copy_from_slice(&len.to_le_bytes());
             });
             let outcome = opened(&absurd, damage_options());
             assert!(is_corruption(&outcome), "length {len} in file {seq}: {outcome:?}");

@@ -12,7 +12,7 @@ use vectra_tier::{Mode, PartHandle, Role};
 
 use super::{join, three};
 use crate::item::metadata_from_json;
-use crate::segment::ids::{IdSections, IdTable};
+use crate::segment::ids::{IdColumn, IdTable};
 use crate::segment::overlay::Overlay;
 use crate::segment::sections::{DEFAULT_FIELD, ID_BYTES, ID_FILTER, ID_OFFSETS, ID_ORDER};
 use crate::segment::tombstones::Tombstones;
@@ -139,7 +139,9 @@ pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     (0..200).for_each(|n| many.push(&row(n)));
     let (few, many) = (few.finish().expect("small"), many.finish().expect("small"));
     let ids: Vec<ItemId> = vec![7_u64.into(), "a".into(), "bc".into(), uuid::Uuid::from_u128(5).into()];
-    let table = IdSections::build(&ids);
+    let mut column = IdColumn::new();
+    ids.iter().for_each(|id| column.push(&id.encode()));
+    let table = column.into_sections();
     let mut dead = Tombstones::new(200);
     [3, 77, 199].into_iter().for_each(|slot| _ = dead.insert(slot));
     let mut overlay = Overlay::default();

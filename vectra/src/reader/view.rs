@@ -96,7 +96,7 @@ fn may_pass(error: &Error) -> bool {
 /// Whether the log is to blame, which may have been caught between two states.
 fn is_about_log(outcome: &Result<View>) -> bool {
     let source = outcome.as_ref().err().and_then(std::error::Error::source);
-    source.is_some_and(|source| source.is::<vectra_wal::OpenError>())
+    source.is_some_and(<dyn std::error::Error>::is::<vectra_wal::OpenError>)
 }
 
 impl View {

@@ -61,13 +61,13 @@ fn survives(sweep: &Sweep) {
 
 #[test]
 fn a_load_cut_off_anywhere_is_there_whole_or_not_at_all() {
-    survives(&Sweep { script: script(), ..Sweep::new(small(1), MODELS[0]) });
+    survives(&Sweep { script: script(), goes_on: 5, ..Sweep::new(small(1), MODELS[0]) });
 }
 
 #[test]
 fn a_load_over_several_shards_is_atomic() {
-    survives(&Sweep { script: script(), nested: 0, ..Sweep::new(small(3), MODELS[0]) });
-    survives(&Sweep { script: script(), nested: 0, ..Sweep::new(small(2), MODELS[1]) });
+    survives(&Sweep { script: script(), ..Sweep::new(small(3), MODELS[0]) });
+    survives(&Sweep { script: script(), ..Sweep::new(small(2), MODELS[1]) });
 }
 
 fn index_with(world: &World, keys: &[u64]) -> vectra::Index {

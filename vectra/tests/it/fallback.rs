@@ -6,8 +6,7 @@ use vectra::{Error, ErrorKind, Metric, Settings};
 use vectra_core::io::Fs;
 use vectra_core::testing::oracle::Dice;
 
-use crate::crash::script;
-use crate::world::{Broken, Ledger, MODELS, Op, Run, World, check, sweep_factor, tiny};
+use crate::world::{Broken, Ledger, MODELS, Op, Run, World, check, script, sweep_factor, tiny};
 
 fn names(fs: &dyn Fs, dir: &str) -> Vec<String> {
     fs.list(Path::new(dir))

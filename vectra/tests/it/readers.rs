@@ -12,8 +12,9 @@ use vectra_core::io::sim::CallKind;
 use vectra_core::io::{Access, Entry, File, Fs, LockGuard, MemFs, Site};
 use vectra_core::testing::oracle::Dice;
 
-use crate::crash::script;
-use crate::world::{Broken, MODELS, Meddler, Model, Op, Run, World, check, check_items, sweep_factor, tiny};
+use crate::world::{
+    Broken, MODELS, Meddler, Model, Op, Run, World, check, check_items, script, sweep_factor, tiny,
+};
 
 fn names(fs: &dyn Fs, dir: &str) -> BTreeSet<String> {
     fs.list(Path::new(dir))
@@ -26,7 +27,7 @@ fn reader(world: &World) -> Reader {
 
 /// What the index was at each LSN that somebody was told.
 #[derive(Debug, Default)]
-struct History(BTreeMap<u64, Model>);
+struct History(BTreeMap<u64, Arc<Model>>);
 
 impl History {
     fn note(&mut self, run: &Run<'_>) {

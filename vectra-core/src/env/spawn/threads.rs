@@ -197,7 +197,7 @@ impl fmt::Debug for ThreadSpawner {
             .field("threads", &self.threads)
             .field("started", &queue.workers.len())
             .field("queued", &(queue.ready.len() + queue.delayed.len()))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -69,7 +69,7 @@ fn what_a_merge_is_expected_to_write_is_about_what_it_writes() {
         let state = engine.cell.load();
         let entry = &state.shards[0].sealed[0].segment.entry;
         // The part with the graph comes beside the one with the codes alone.
-        let codes = if graph { engine.settings.dim as u64 * u64::from(entry.rows) } else { 0 };
+        let codes = if graph { u64::from(engine.settings.dim) * u64::from(entry.rows) } else { 0 };
         let written = entry.parts().map(|part| part.length).sum::<u64>() + codes;
         // Small segments are mostly padding, of which two inputs have twice as much.
         assert!(

@@ -11,6 +11,8 @@ fn every_outcome(disk: &SimFs, path: &str) -> BTreeSet<Option<Vec<u8>>> {
     choices.filter_map(|kept| disk.crash_keeping(&kept)).map(|after| read(&after, path)).collect()
 }
 
+/// As [`read`] gives it.
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what may not be there")]
 fn some(content: &[u8]) -> Option<Vec<u8>> {
     Some(content.to_vec())
 }
