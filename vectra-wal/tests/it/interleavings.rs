@@ -1,10 +1,11 @@
 //! Group commit under every order in which its threads may take their locks, as far as few preemptions lead to it.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p vectra-wal --test it --target-dir target/loom`. `LOOM_MAX_PREEMPTIONS` (3 here
-//! unless set) says how many preemptions an order may have. That nobody waits for ever loom itself sees: a thread that
+//! `RUSTFLAGS="--cfg loom" cargo test -p vectra-wal --test it --target-dir target/loom`. `LOOM_MAX_PREEMPTIONS` (2 or
+//! 3 here unless set) says how many preemptions an order may have. That nobody waits for ever loom itself sees: a thread that
 //! nobody can wake is a deadlock.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use loom::thread;
@@ -80,11 +81,19 @@ impl Model {
     }
 }
 
-/// Runs `model` in every order.
-fn explore(model: impl Fn() + Sync + Send + 'static) {
+/// Runs `model` in every order that takes at most `preemptions` preemptions.
+fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let orders = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&orders);
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.check(model);
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.check(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    let orders = orders.load(Ordering::Relaxed);
+    println!("{orders} orders");
+    assert!(orders >= 10, "only {orders} orders: the threads never met");
 }
 
 /// Runs `others` beside `own` and waits for them.
@@ -106,7 +115,7 @@ fn beside<R: 'static>(
 #[test]
 fn two_writers() {
     for durabilities in [[Durability::Sync; 2], [Durability::Sync, Durability::None], [Durability::None; 2]] {
-        explore(move || {
+        explore(3, move || {
             let model = Model::new();
             let other = if durabilities[0] == Durability::Sync {
                 |m: &Model| m.append(Durability::Sync)
@@ -127,9 +136,7 @@ fn two_writers() {
 
 #[test]
 fn three_writers() {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    builder.check(|| {
+    explore(2, || {
         let model = Model::new();
         let others: Vec<fn(&Model) -> _> =
             vec![|m| m.append(Durability::Sync), |m| m.append(Durability::None)];
@@ -141,7 +148,7 @@ fn three_writers() {
 
 #[test]
 fn a_writer_and_one_who_syncs() {
-    explore(|| {
+    explore(3, || {
         let model = Model::new();
         beside(&model, vec![|m| m.append(Durability::None).map(drop)], |m| {
             let durable = m.log.sync(&|lsn| m.publish(lsn))?;
@@ -157,7 +164,7 @@ fn a_writer_and_one_who_syncs() {
 
 #[test]
 fn a_writer_and_one_who_closes() {
-    explore(|| {
+    explore(3, || {
         let model = Model::new();
         let outcomes = beside(&model, vec![|m| m.append(Durability::Sync).map(drop)], |m| m.log.close());
         outcomes[0].as_ref().expect("no faults");
@@ -175,7 +182,7 @@ fn two_writers_on_a_disk_that_fails() {
     // The write of the first group, its sync, the write of the second, ...
     for call in 1..=4 {
         for sticky in [false, true] {
-            explore(move || {
+            explore(3, move || {
                 let disk = SimFs::new(1, CrashModel::WeakPosix);
                 let model = Model::on(Arc::new(disk.clone()));
                 disk.fail_call(disk.calls() + call, Fault::Eio, sticky);
@@ -205,7 +212,7 @@ fn two_writers_on_a_disk_that_fails() {
 
 #[test]
 fn a_writer_a_checkpoint_and_a_mark() {
-    explore(|| {
+    explore(3, || {
         let model = Model::new();
         model.append(Durability::Sync).expect("no faults");
         let others: Vec<fn(&Model) -> _> = vec![|m| m.append(Durability::Sync).map(drop)];
