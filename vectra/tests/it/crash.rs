@@ -12,9 +12,9 @@ use vectra_core::testing::oracle::Dice;
 
 use crate::evidence::{Evidence, target};
 use crate::world::{
-    Broken, Ledger, MODELS, Op, Run, Shot, World, aftermath, check, check_items, lazy_script, random_script,
-    script, tiny,
+    Broken, Ledger, MODELS, Op, Run, Shot, World, aftermath, check, check_items, random_script, tiny,
 };
+pub(crate) use crate::world::{lazy_script, script};
 
 /// How deep recoveries are cut off inside recoveries.
 const DEPTH: u64 = 3;

@@ -350,16 +350,16 @@ fn regress_qdrant_7813_deleting_frees_space() {
     let (fs, index) = in_memory(&plain_settings());
     index.insert_items((0..900).map(|n| tagged(n, "x")).collect()).expect("new");
     index.compact().expect("no faults");
-    let before = folder_bytes(&*fs, Path::new("/index"));
+    let before = folder_bytes(&*fs, Path::new("/index/seg"));
     for batch in 0..18_u64 {
         index.delete_items((batch * 45..batch * 45 + 45).map(ItemId::from).collect()).expect("there");
         index.flush().expect("no faults");
-        let now = folder_bytes(&*fs, Path::new("/index"));
+        let now = folder_bytes(&*fs, Path::new("/index/seg"));
         // What the generation before the newest names is kept, however little of it is alive.
         assert!(now < 4 * before, "{now} bytes after {batch} batches, {before} before");
     }
     index.compact().expect("no faults");
-    let after = folder_bytes(&*fs, Path::new("/index"));
+    let after = folder_bytes(&*fs, Path::new("/index/seg"));
     assert!(after < before / 2, "{after} bytes for a tenth of the rows, {before} for all");
 }
 

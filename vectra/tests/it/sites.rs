@@ -16,14 +16,36 @@ use crate::world::{MODELS, lazy_script, script, tiny};
 /// Seeds after which a sync counts as unnecessary.
 const SEEDS: u64 = 6;
 
-/// Source files whose syncs are left out by other tests, and which; every other one must be reached and missed here.
-const ELSEWHERE: [(&str, &str); 1] = [
-    // Without it a damage is not provable, but nothing is lost by a power cut.
-    ("vectra-wal/src/mark.rs", "vectra-wal::it syncs"),
+/// Functions whose syncs are left out by tests of their own crate: file, function, test.
+const ELSEWHERE: [(&str, &str, &str); 2] = [
+    // Without it a damage is not provable, but no power cut loses anything.
+    ("vectra-wal/src/mark.rs", "mark", "vectra-wal::it syncs"),
+    ("vectra-tier/src/store/local.rs", "prepare", "vectra-tier::it crash"),
 ];
 
-fn is_elsewhere(file: &str) -> bool {
-    ELSEWHERE.iter().any(|(elsewhere, _)| file.contains(elsewhere))
+/// Functions whose syncs no test leaves out yet; what there is runs with all of them in place.
+const UNPROVEN: [(&str, &str, &str); 3] = [
+    ("vectra-wal/src/follow.rs", "make_durable", "readers::no_power_cut_takes_back_what_a_reader_showed"),
+    ("vectra/src/manifest/store.rs", "quarantine", "fallback::falling_back_can_be_cut_off_anywhere"),
+    ("vectra-tier/src/store/local.rs", "copy_in", "vectra-tier::it remote_sweep"),
+];
+
+/// A line of the source that asks for a sync.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    file: String,
+    line: usize,
+    function: String,
+}
+
+impl Place {
+    fn is(&self, site: &SyncSite) -> bool {
+        self.line == site.line as usize && self.file.ends_with(&format!("/{}", site.file))
+    }
+
+    fn is_among(&self, list: &[(&str, &str, &str)]) -> bool {
+        list.iter().any(|(file, function, _)| self.file.ends_with(file) && self.function == *function)
+    }
 }
 
 fn sweep(seed: u64) -> Sweep {
@@ -52,9 +74,9 @@ fn noticed(site: SyncSite) -> Option<String> {
     })
 }
 
-/// The lines below `folder` that ask for a sync themselves, as `file:line`; a function that passes its caller's place
-/// on is no place of its own.
-fn asked_for(folder: &Path, found: &mut BTreeSet<String>) {
+/// The lines below `folder` that ask for a sync themselves; a function that passes its caller's place on is no place of
+/// its own.
+fn asked_for(folder: &Path, found: &mut BTreeSet<Place>) {
     for entry in std::fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
         let is_test = path.file_name().is_some_and(|name| name == "tests" || name == "tests.rs");
@@ -62,43 +84,58 @@ fn asked_for(folder: &Path, found: &mut BTreeSet<String>) {
             asked_for(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test {
             let text = std::fs::read_to_string(&path).expect("a source file");
-            let lines: Vec<&str> = text.lines().take_while(|line| !line.contains("#[cfg(test)]")).collect();
-            for (i, line) in lines.iter().enumerate() {
-                let asks = [".sync_data(", ".sync_all(", ".sync_dir("].iter().any(|call| line.contains(call));
-                let passed_on = || lines[i.saturating_sub(6)..i].iter().any(|l| l.contains("track_caller"));
-                if asks && !line.trim_start().starts_with("//") && !passed_on() {
-                    found.insert(format!("{}:{}", path.display(), i + 1));
-                }
-            }
+            places(&path.display().to_string(), &text, found);
+        }
+    }
+}
+
+fn places(file: &str, text: &str, found: &mut BTreeSet<Place>) {
+    let (mut function, mut passed_on) = (String::new(), false);
+    let mut tracked = false;
+    for (i, line) in text.lines().enumerate().take_while(|(_, line)| !line.contains("#[cfg(test)]")) {
+        tracked |= line.contains("#[track_caller]");
+        if let Some((_, name)) = line.split_once("fn ") {
+            function = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            passed_on = std::mem::take(&mut tracked);
+        }
+        let asks =
+            [".sync_data(", ".sync_all(", ".sync_dir(", "self.sync("].iter().any(|call| line.contains(call));
+        if asks && !passed_on && !line.trim_start().starts_with("//") {
+            found.insert(Place { file: file.to_owned(), line: i + 1, function: function.clone() });
         }
     }
 }
 
 #[test]
 fn leaving_out_any_one_sync_is_noticed() {
-    let mut unnoticed = Vec::new();
-    let all: BTreeSet<SyncSite> = (0..3).flat_map(sites).collect();
-    for site in &all {
-        match noticed(*site) {
-            Some(what) => println!("{}:{} is missed: {what}", site.file, site.line),
-            None if is_elsewhere(site.file) => {}
-            None => unnoticed.push(site),
-        }
-    }
-    assert!(unnoticed.is_empty(), "nobody misses the syncs at {unnoticed:#?}");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut asked = BTreeSet::new();
     for source in ["vectra/src", "vectra-wal/src", "vectra-tier/src"] {
         asked_for(&root.join(source), &mut asked);
     }
-    let reached = |place: &String| {
-        all.iter().any(|site| place.ends_with(&format!("/{}:{}", site.file, site.line)))
-            || is_elsewhere(place)
-    };
-    let unreached: Vec<&String> = asked.iter().filter(|place| !reached(place)).collect();
     assert!(!asked.is_empty(), "the sources are where they were");
+    let reached: BTreeSet<SyncSite> = (0..3).flat_map(sites).collect();
+    let unreached: Vec<&Place> = asked
+        .iter()
+        .filter(|place| !reached.iter().any(|site| place.is(site)))
+        .filter(|place| !place.is_among(&ELSEWHERE) && !place.is_among(&UNPROVEN))
+        .collect();
     assert!(
         unreached.is_empty(),
-        "no scenario reaches {unreached:#?}: extend one, or name the test that does in ELSEWHERE; reached: {all:#?}"
+        "no scenario reaches {unreached:#?}: extend one, or leave them out in a test and name it in ELSEWHERE"
     );
+    let elsewhere = |site: &SyncSite| asked.iter().any(|place| place.is(site) && place.is_among(&ELSEWHERE));
+    let mut unnoticed = Vec::new();
+    for site in reached.iter().filter(|site| !elsewhere(site)) {
+        match noticed(*site) {
+            Some(what) => println!("{}:{} is missed: {what}", site.file, site.line),
+            None => unnoticed.push(site),
+        }
+    }
+    assert!(unnoticed.is_empty(), "nobody misses the syncs at {unnoticed:#?}");
+    for (file, function, test) in UNPROVEN {
+        println!("not left out by any test: the syncs of {function} in {file}; reached by {test}");
+        let exists = asked.iter().any(|place| place.is_among(&[(file, function, test)]));
+        assert!(exists, "{function} in {file} asks for no sync any more: take it off the list");
+    }
 }
