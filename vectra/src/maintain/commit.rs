@@ -10,7 +10,7 @@ use super::fresh::Fresh;
 use super::upkeep::Summary;
 use crate::engine::{Committed, Engine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::{Manifest, SegmentEntry, ShardEntry, Tier};
+use crate::manifest::{COUNT_MAX, Manifest, SegmentEntry, ShardEntry, Tier};
 use crate::segment::build::{TruthWriter, WrittenTruth, write_codes, write_overlay, write_tombstones};
 use crate::segment::index::SealedIndex;
 use crate::segment::ledger::Ledger;
@@ -150,7 +150,15 @@ impl Engine {
         if let Some(error) = &committed.broken {
             return Err(error.clone());
         }
-        manifest.generation = committed.highest + 1;
+        // The highest number may come from a name in the folder or a note in the log.
+        let next = committed.highest.checked_add(1).filter(|next| *next <= COUNT_MAX);
+        manifest.generation = next.ok_or_else(|| {
+            let text = format!(
+                "no generation can follow {}; salvage the index into a new folder",
+                committed.highest
+            );
+            Error::corrupt(text)
+        })?;
         manifest.previous = committed.digest;
         manifest.log_floor = manifest.replay_from();
         // Nobody can have seen what failed here, so the next commit may try again.

@@ -5,7 +5,7 @@ use vectra_tier::Role;
 use super::{Manifest, SegmentEntry};
 
 /// The largest LSN, generation or epoch: whoever counts on from there has room, and no sum overflows.
-const COUNT_MAX: u64 = u64::MAX >> 1;
+pub(crate) const COUNT_MAX: u64 = u64::MAX >> 1;
 
 impl Manifest {
     /// What cannot be, if anything.

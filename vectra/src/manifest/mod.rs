@@ -4,6 +4,7 @@ mod check;
 mod format;
 mod store;
 
+pub(crate) use check::COUNT_MAX;
 #[cfg(feature = "fuzzing")]
 pub(crate) use format::{decode, encode};
 pub(crate) use store::{Chain, Loaded, ManifestStore};

@@ -26,7 +26,10 @@ fn flip(file: &dyn File, bit: usize) {
 /// The full check of the whole index names the file `called` so.
 fn verify_names(sandbox: &Sandbox, called: &str) -> bool {
     match sandbox.builder().verify(ROOT) {
-        Ok(report) => report.findings.iter().any(|finding| finding.place.contains(called)),
+        Ok(report) => report
+            .findings
+            .iter()
+            .any(|finding| finding.place.contains(called) || finding.problem.contains(called)),
         Err(error) => is_refusal(&error) && error.to_string().contains(called),
     }
 }
@@ -55,7 +58,7 @@ fn every_flipped_bit_is_named() {
         let called = name.rsplit_once('/').map_or(name.as_str(), |(dir, file)| match dir {
             "seg" => file.trim_end_matches(".part"),
             "wal" => "log",
-            dir => dir,
+            _ => file,
         });
         for bit in 0..8 * bytes.len() {
             flip(&*file, bit);

@@ -86,6 +86,8 @@ pub(crate) fn small() -> Folder {
     let script = |index: &Index| {
         insert(index, 0..24)?;
         index.wait_optimized()?;
+        // Otherwise merging would fold in what is to stay beside the segments.
+        let _later = index.defer_optimization();
         update(index, &[1, 2, 8])?;
         delete(index, &[3, 4])?;
         insert(index, 24..30)?;
@@ -103,6 +105,7 @@ pub(crate) fn minimal() -> Folder {
     let script = |index: &Index| {
         insert(index, 0..4)?;
         index.wait_optimized()?;
+        let _later = index.defer_optimization();
         update(index, &[1])?;
         delete(index, &[2])?;
         // Sealing rows that are gone already commits tombstones and overlay, and makes no segment.
