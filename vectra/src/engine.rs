@@ -13,7 +13,7 @@ use vectra_tier::PartStore;
 use vectra_wal::{AppendError, Log, Lsn};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::folder::process;
+use crate::folder::check_process;
 use crate::maintain::Maintenance;
 use crate::manifest::{Manifest, ManifestStore};
 use crate::opened::OpenReport;
@@ -74,12 +74,7 @@ impl Engine {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed, "the index is closed"));
         }
-        if self.process != process() {
-            let text =
-                "this process was forked from the one that opened the index, which is the one that writes";
-            return Err(Error::new(ErrorKind::Conflict, text));
-        }
-        Ok(())
+        check_process(self.process)
     }
 
     pub(crate) fn next_number(&self) -> u64 {

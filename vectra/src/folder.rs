@@ -20,6 +20,16 @@ pub(crate) fn process() -> u32 {
     if cfg!(target_family = "wasm") { 0 } else { std::process::id() }
 }
 
+/// Refuses to write in another process than the one that opened the index: a fork has its memory, but not its lock.
+pub(crate) fn check_process(opened_by: u32) -> Result<()> {
+    if opened_by == process() {
+        return Ok(());
+    }
+    let text =
+        format!("process {opened_by} opened the index and writes; this one was forked from it and cannot");
+    Err(Error::new(ErrorKind::Conflict, text))
+}
+
 /// What a lock says about who holds it.
 pub(crate) fn holder(env: &Env) -> String {
     format!("process {}, since unix time {} ms\n", process(), env.clock.unix_ms())
@@ -141,4 +151,17 @@ pub(crate) fn check_format(fs: &dyn Fs, root: &Path) -> Result<()> {
     let found = String::from_utf8_lossy(&bytes);
     let text = format!("the folder says `{}`; this program reads `{}`", found.trim(), FORMAT.trim());
     Err(Error::new(ErrorKind::Unsupported, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_process_that_opened_it_writes() {
+        check_process(process()).expect("it is this one");
+        let error = check_process(process() ^ 1).expect_err("another one");
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(error.to_string().contains("forked"), "{error}");
+    }
 }

@@ -1,11 +1,12 @@
 //! Following a log from outside: durable frames only, each once, through rotation, recovery and truncation.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use vectra_core::env::Env;
 use vectra_core::io::Fs;
-use vectra_core::io::sim::{CallKind, Fault, SimFs, SyncedContent};
+use vectra_core::io::sim::{Call, CallKind, Fault, SimFs, SyncSite, SyncedContent};
 use vectra_core::testing::oracle::Dice;
 use vectra_wal::{Durability, FileLog, Log, LogTail, Lsn, OpenError, Progress};
 
@@ -216,4 +217,39 @@ fn nothing_is_written_whatever_is_there() {
         .skip(before as usize)
         .filter(|call| !matches!(call.kind, CallKind::SyncData | CallKind::SyncDir));
     assert_eq!(changes.count(), 0);
+}
+
+/// Whoever sees a file before its name is durable makes the name durable, too.
+#[test]
+fn what_is_shown_survives_although_the_writer_never_synced_a_name() {
+    let run = |seed: u64, ignored: &BTreeSet<SyncSite>, followers: bool| {
+        let mut bed = Bed::new(seed);
+        ignored.iter().for_each(|site| bed.fs.ignore_sync(site.file, site.line));
+        for _ in 0..8 {
+            bed.append(300, 1, Durability::Sync);
+        }
+        bed.advance().expect("intact");
+        if !followers {
+            bed.seen.clear();
+        }
+        (bed.fs.crash(seed), bed)
+    };
+    let (_, bed) = run(0, &BTreeSet::new(), false);
+    let named = |call: &&Call| call.kind == CallKind::SyncDir && call.path == wal_dir();
+    let sites: BTreeSet<SyncSite> =
+        bed.fs.trace().iter().filter(named).filter_map(|call| call.site).collect();
+    let writers: BTreeSet<SyncSite> =
+        sites.iter().copied().filter(|site| !site.file.ends_with("follow.rs")).collect();
+    assert!(!writers.is_empty() && writers.len() < sites.len(), "{sites:?}");
+    let mut lost = 0;
+    for seed in 0..30 {
+        let (crashed, bed) = run(seed, &writers, true);
+        let (_, _, frames) =
+            open(Arc::new(crashed), &wal_dir(), &bed.env, small_options()).expect("everything is there");
+        assert_eq!(frames, bed.seen, "seed {seed}");
+        // Without the follower's sync, too, the names are lost.
+        let (crashed, bed) = run(seed, &sites, false);
+        lost += u64::from(open(Arc::new(crashed), &wal_dir(), &bed.env, small_options()).is_err());
+    }
+    assert!(lost > 0, "the syncs of names make no difference");
 }

@@ -51,10 +51,11 @@ impl Summary {
 impl Committed {
     /// Whether the generation before the newest says the same, so that neither keeps anything of its own.
     pub(crate) fn is_settled(&self) -> bool {
-        self.previous.as_ref().is_some_and(|previous| {
+        let same = self.previous.as_ref().is_some_and(|previous| {
             previous.shards == self.newest.shards
                 && previous.checkpoints == self.newest.checkpoints
                 && previous.log_floor == self.newest.log_floor
-        })
+        });
+        same && !self.unread
     }
 }

@@ -187,25 +187,29 @@ impl ManifestStore {
         Ok(loaded)
     }
 
-    /// Moves a damaged manifest out of the way, into `quarantine/`, and returns where it is now.
+    /// Moves a damaged manifest out of the way, into `quarantine/`, and returns where it is now. At no moment, and after
+    /// no power cut, is it in neither place: somebody may want to look at it, and its number stays taken.
     pub(crate) fn quarantine(&self, generation: u64) -> Result<PathBuf> {
         let failed = |e| Error::io(cannot(generation, "set aside"), e);
         match self.fs.mkdir(&self.quarantine) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
             _ => {}
         }
-        self.fs.sync_dir(&self.root).map_err(failed)?;
+        let from = self.path(generation);
         let mut to = self.quarantine.join(format!("{SET_ASIDE}{generation:020}"));
-        let mut copy = 1;
+        let mut copies = 0;
         // What was set aside earlier stays as it is.
-        while self.fs.exists(&to).map_err(failed)? {
-            to = self.quarantine.join(format!("{SET_ASIDE}{generation:020}.{copy}"));
-            copy += 1;
+        while let Err(e) = self.fs.link(&from, &to) {
+            if e.kind() != io::ErrorKind::AlreadyExists {
+                return Err(failed(e));
+            }
+            copies += 1;
+            to = self.quarantine.join(format!("{SET_ASIDE}{generation:020}.{copies}"));
         }
-        self.fs.rename(&self.path(generation), &to).map_err(failed)?;
-        // First where it goes to: the number stays taken, whatever a power cut leaves.
         self.fs.sync_dir(&self.quarantine).map_err(failed)?;
-        self.fs.sync_dir(&self.dir).map_err(failed)?;
+        self.fs.sync_dir(&self.root).map_err(failed)?;
+        // Durable with the next commit; until then it may come back, and is set aside again.
+        self.fs.remove(&from).map_err(failed)?;
         Ok(to)
     }
 

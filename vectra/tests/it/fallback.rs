@@ -1,9 +1,11 @@
 //! A damaged manifest: the generation before it and the log say the same, or nothing is opened.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use vectra::{Error, ErrorKind, Metric, Settings};
 use vectra_core::io::Fs;
+use vectra_core::io::sim::SyncSite;
 use vectra_core::testing::oracle::Dice;
 
 use crate::world::{Broken, Ledger, MODELS, Op, Run, World, check, script, sweep_factor, tiny};
@@ -289,4 +291,52 @@ fn a_manifest_that_is_gone_is_missed() {
     assert!(run.index().stats().generation > generation, "its number is not used again");
     drop(run);
     assert!(!named(), "it is superseded");
+}
+
+/// Falls back, commits, loses power; how often (of `seeds` times) the damaged manifest is nowhere afterwards.
+fn lost_evidence(
+    world: &World,
+    settings: &Settings,
+    ledger: &Ledger,
+    ignored: Option<SyncSite>,
+    seeds: u64,
+) -> u64 {
+    let lost = |seed: u64| {
+        let damaged = disk(world, 1);
+        let newest = manifests(&damaged.fs).pop().expect("a manifest");
+        flip(&damaged, &newest, 70, &mut Dice::new(2));
+        let bytes = read(&damaged.fs, &newest);
+        if let Some(site) = ignored {
+            damaged.fs.ignore_sync(site.file, site.line);
+        }
+        let mut run = Run::recover(&damaged, settings, ledger).unwrap_or_else(|e| panic!("{e}"));
+        run.all(&[Op::Upsert(vec![1]), Op::Flush]).unwrap_or_else(|e| panic!("{e}"));
+        drop(run);
+        let after = disk(&damaged, seed);
+        let aside = names(&after.fs, "/index/quarantine");
+        let aside = aside.iter().map(|name| Path::new("/index/quarantine").join(name));
+        !aside.chain(manifests(&after.fs)).any(|path| read(&after.fs, &path) == bytes)
+    };
+    (0..seeds).map(|seed| u64::from(lost(seed))).sum()
+}
+
+#[test]
+fn what_is_set_aside_survives_a_power_cut_by_two_syncs() {
+    let settings = tiny(Metric::L2, 1);
+    // An even seed: the disk that forgets the names in each folder by themselves.
+    let (world, ledger) = cut_off(&settings, 16);
+    assert_eq!(lost_evidence(&world, &settings, &ledger, None, 16), 0);
+    let damaged = disk(&world, 1);
+    flip(&damaged, &manifests(&damaged.fs).pop().expect("a manifest"), 70, &mut Dice::new(2));
+    drop(Run::recover(&damaged, &settings, &ledger).unwrap_or_else(|e| panic!("{e}")));
+    let trace = damaged.fs.trace();
+    let sites: BTreeSet<SyncSite> = trace
+        .iter()
+        .filter_map(|call| call.site)
+        .filter(|site| site.file.ends_with("manifest/store.rs"))
+        .collect();
+    assert_eq!(sites.len(), 2, "{sites:?}");
+    for site in sites {
+        assert!(lost_evidence(&world, &settings, &ledger, Some(site), 16) > 0, "{site:?} is not needed");
+    }
 }
