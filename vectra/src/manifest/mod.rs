@@ -2,6 +2,7 @@
 
 mod check;
 mod format;
+mod quarantine;
 mod store;
 
 pub(crate) use check::COUNT_MAX;

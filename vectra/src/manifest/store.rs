@@ -13,18 +13,16 @@ use super::format::{Fault, MANIFEST_BYTES_MAX, decode, encode};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Digits of a generation in a name.
-const NUMBER_LEN: usize = 20;
-/// How the names in `quarantine/` of manifests begin.
-const SET_ASIDE: &str = "manifest-";
+pub(super) const NUMBER_LEN: usize = 20;
 
 /// The folder of manifests, `manifest/<generation>`.
 #[derive(Debug)]
 pub(crate) struct ManifestStore {
-    fs: Arc<dyn Fs>,
-    root: PathBuf,
+    pub(super) fs: Arc<dyn Fs>,
+    pub(super) root: PathBuf,
     dir: PathBuf,
     tmp: PathBuf,
-    quarantine: PathBuf,
+    pub(super) quarantine: PathBuf,
 }
 
 /// A manifest as it was read from its file.
@@ -67,13 +65,8 @@ impl ManifestStore {
         self.numbers(&self.dir, &number)
     }
 
-    /// The generations that were set aside, ascending.
-    fn set_aside(&self) -> Result<Vec<u64>> {
-        let number = |name: &str| name.strip_prefix(SET_ASIDE)?.get(..NUMBER_LEN)?.parse().ok();
-        self.numbers(&self.quarantine, &number)
-    }
-
-    fn numbers(&self, dir: &Path, number: &dyn Fn(&str) -> Option<u64>) -> Result<Vec<u64>> {
+    /// The numbers that `number` finds in the names in `dir`, ascending.
+    pub(super) fn numbers(&self, dir: &Path, number: &dyn Fn(&str) -> Option<u64>) -> Result<Vec<u64>> {
         let entries = match self.fs.list(dir) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -187,32 +180,6 @@ impl ManifestStore {
         Ok(loaded)
     }
 
-    /// Moves a damaged manifest out of the way, into `quarantine/`, and returns where it is now. At no moment, and after
-    /// no power cut, is it in neither place: somebody may want to look at it, and its number stays taken.
-    pub(crate) fn quarantine(&self, generation: u64) -> Result<PathBuf> {
-        let failed = |e| Error::io(cannot(generation, "set aside"), e);
-        match self.fs.mkdir(&self.quarantine) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
-            _ => {}
-        }
-        let from = self.path(generation);
-        let mut to = self.quarantine.join(format!("{SET_ASIDE}{generation:020}"));
-        let mut copies = 0;
-        // What was set aside earlier stays as it is.
-        while let Err(e) = self.fs.link(&from, &to) {
-            if e.kind() != io::ErrorKind::AlreadyExists {
-                return Err(failed(e));
-            }
-            copies += 1;
-            to = self.quarantine.join(format!("{SET_ASIDE}{generation:020}.{copies}"));
-        }
-        self.fs.sync_dir(&self.quarantine).map_err(failed)?;
-        self.fs.sync_dir(&self.root).map_err(failed)?;
-        // Durable with the next commit; until then it may come back, and is set aside again.
-        self.fs.remove(&from).map_err(failed)?;
-        Ok(to)
-    }
-
     /// Removes every generation below `keep_from` but those in `kept`.
     pub(crate) fn remove_below(&self, keep_from: u64, kept: &BTreeSet<u64>) -> Result<()> {
         let old = |generation: &u64| *generation < keep_from && !kept.contains(generation);
@@ -239,6 +206,6 @@ fn damaged_is_none<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
-fn cannot(generation: u64, what: &str) -> String {
+pub(super) fn cannot(generation: u64, what: &str) -> String {
     format!("generation {generation} of the manifest cannot be {what}")
 }

@@ -333,7 +333,7 @@ fn what_is_set_aside_survives_a_power_cut_by_two_syncs() {
     let sites: BTreeSet<SyncSite> = trace
         .iter()
         .filter_map(|call| call.site)
-        .filter(|site| site.file.ends_with("manifest/store.rs"))
+        .filter(|site| site.file.ends_with("manifest/quarantine.rs"))
         .collect();
     assert_eq!(sites.len(), 2, "{sites:?}");
     for site in sites {
