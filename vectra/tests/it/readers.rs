@@ -31,7 +31,7 @@ struct History(BTreeMap<u64, Arc<Model>>);
 
 impl History {
     fn note(&mut self, run: &Run<'_>) {
-        self.0.insert(run.index().stats().visible_lsn, (*run.ledger.now).clone());
+        self.0.insert(run.index().stats().visible_lsn, run.ledger.now.clone());
     }
 
     /// A reader shows one of these states, whole.
