@@ -84,6 +84,9 @@ pub struct Profile {
     pub segments: u64,
     /// Items whose metadata was evaluated one by one (not through an index).
     pub filter_evaluations: u64,
+    /// Segments whose candidates came from codes or a graph that nobody has verified yet: the answers are right (exact
+    /// distances of stored vectors), but damage may have cost some.
+    pub unverified: u64,
 }
 
 impl std::ops::AddAssign for Profile {
@@ -93,6 +96,7 @@ impl std::ops::AddAssign for Profile {
         self.exact_reads += other.exact_reads;
         self.segments += other.segments;
         self.filter_evaluations += other.filter_evaluations;
+        self.unverified += other.unverified;
     }
 }
 

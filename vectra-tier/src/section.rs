@@ -103,12 +103,16 @@ impl Section {
         Ok(bytes)
     }
 
-    /// A copy in memory of our own, aligned to huge pages where it fills one, with every page of the *copy* verified:
-    /// whatever becomes of the file afterwards, these are the bytes that were checked. Made anew at each call.
+    /// The bytes in memory of our own, every page of them verified *there*: whatever becomes of the file afterwards,
+    /// these are the bytes that were checked. Mapped bytes are copied at each call, aligned to huge pages where they
+    /// fill one; bytes that were read into memory are verified where they are.
     ///
     /// # Errors
     /// [`ReadError::Corrupt`], naming the first page that does not match its checksum.
     pub fn owned_verified(&self) -> Result<Blob, ReadError> {
+        if self.0.blob.is_owned() {
+            return self.verified().cloned();
+        }
         let mut copy = AlignedBuf::zeroed(self.len());
         for (page, (to, from)) in copy.chunks_mut(PAGE).zip(self.0.blob.chunks(PAGE)).enumerate() {
             to.copy_from_slice(from);

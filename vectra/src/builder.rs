@@ -88,6 +88,15 @@ impl Builder {
         self
     }
 
+    /// How many bytes of codes and graphs are copied into memory of the process, where they are verified in the
+    /// background (1 GiB unless said otherwise; 0 copies nothing). What does not fit is used as the file gives it, with
+    /// every access checked, and a query's [`Profile::unverified`](crate::Profile) counts it.
+    #[must_use]
+    pub fn verified_bytes_max(mut self, bytes: u64) -> Self {
+        self.upkeep.verified_bytes_max = bytes;
+        self
+    }
+
     fn outside(self) -> Outside {
         let threads = self
             .threads

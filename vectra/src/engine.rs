@@ -14,7 +14,7 @@ use vectra_wal::{AppendError, Log, Lsn};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::check_process;
-use crate::maintain::Maintenance;
+use crate::maintain::{Derived, Maintenance};
 use crate::manifest::{Manifest, ManifestStore};
 use crate::opened::OpenReport;
 use crate::read::ReadContext;
@@ -58,6 +58,7 @@ pub(crate) struct Engine {
     pub(crate) cell: SnapshotCell,
     pub(crate) committed: Mutex<Committed>,
     pub(crate) maintenance: Maintenance,
+    pub(crate) derived: Derived,
     /// Numbers for segments, unique within the process.
     pub(crate) numbers: Arc<AtomicU64>,
     /// Held (shared) by a writer from queueing its frame until its rows are dated: a group's leader may write and

@@ -13,7 +13,7 @@ use vectra_wal::{Frame, Log};
 use crate::engine::{Committed, Engine, publish_effects};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::process;
-use crate::maintain::{Maintenance, Space};
+use crate::maintain::{Derived, Maintenance, Space};
 use crate::manifest::{Manifest, ManifestStore};
 use crate::opened::OpenReport;
 use crate::read::ReadContext;
@@ -152,6 +152,7 @@ impl Parts {
             log,
             shards: self.shards,
             cell: self.cell,
+            derived: Derived::new(outside.upkeep.verified_bytes_max),
             maintenance: Maintenance::new(outside.upkeep, space, &committed),
             committed: Mutex::new(committed),
             numbers: self.numbers,

@@ -36,6 +36,8 @@ pub struct Stats {
     pub log_syncs: u64,
     /// What was written since the index was opened.
     pub written: Written,
+    /// Parts of codes and graphs that turned out damaged since the index was opened; they are built anew.
+    pub damaged_indexes: u64,
 }
 
 /// Bytes written since an index was opened, by what they are.
@@ -114,6 +116,8 @@ pub struct SegmentStats {
     pub updated: u32,
     /// Whether its graph is built.
     pub has_graph: bool,
+    /// Whether its codes and graph are in memory, verified.
+    pub verified: bool,
     /// Bytes of its parts.
     pub bytes: u64,
 }
@@ -145,6 +149,7 @@ impl Stats {
             log_bytes: log.bytes,
             log_syncs: log.syncs,
             written: Written::default(),
+            damaged_indexes: 0,
         }
     }
 
@@ -160,6 +165,7 @@ fn segment(view: &SealedView) -> SegmentStats {
         live: view.live(),
         updated: view.overlay.len() as u32,
         has_graph: view.segment.has_graph(),
+        verified: view.segment.index.as_ref().is_some_and(|index| index.is_verified()),
         bytes: SegmentEntry::parts(&view.segment.entry).map(|part| part.length).sum(),
     }
 }

@@ -194,11 +194,19 @@ fn zeros_are_ordered_by_sign() {
 
 #[test]
 fn work_adds_up() {
-    let one = Profile { distances: 1, hops: 2, exact_reads: 3, segments: 4, filter_evaluations: 5 };
+    let one =
+        Profile { distances: 1, hops: 2, exact_reads: 3, segments: 4, filter_evaluations: 5, unverified: 6 };
     let mut ctx = QueryCtx::default();
     assert!(ctx.deadline.is_none() && ctx.bound.is_infinite());
     ctx.profile += one;
     ctx.profile += one;
-    let twice = Profile { distances: 2, hops: 4, exact_reads: 6, segments: 8, filter_evaluations: 10 };
+    let twice = Profile {
+        distances: 2,
+        hops: 4,
+        exact_reads: 6,
+        segments: 8,
+        filter_evaluations: 10,
+        unverified: 12,
+    };
     assert_eq!(ctx.profile, twice);
 }

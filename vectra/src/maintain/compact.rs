@@ -115,6 +115,11 @@ impl Engine {
             .ok_or_else(|| Error::corrupt("a graph just written is not there"))?
             .verify()
             .map_err(|e| Error::caused(ErrorKind::Corrupt, "a graph just built does not hold together", e))?;
+        let index = if self.may_hold(part.length) {
+            index.verified(self.settings.dim as usize, self.settings.metric)?
+        } else {
+            index
+        };
         let mut next = segment.clone();
         next.entry.index_part = Some(part);
         next.index = Some(Arc::new(index));

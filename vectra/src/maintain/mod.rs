@@ -10,6 +10,7 @@ mod policy;
 mod space;
 mod step;
 mod upkeep;
+mod verify_job;
 mod wait;
 
 pub(crate) use fresh::Fresh;
@@ -17,3 +18,4 @@ pub use goal::Health;
 pub(crate) use goal::{Goal, Maintenance};
 pub(crate) use space::Space;
 pub(crate) use upkeep::{Summary, Upkeep};
+pub(crate) use verify_job::Derived;

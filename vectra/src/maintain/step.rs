@@ -90,6 +90,9 @@ impl Engine {
                 }
             }
         }
+        if self.verify_one()? {
+            return Ok(true);
+        }
         if task.settle || (task.flushed && task.request.goal == Goal::Compacted) {
             self.settle()?;
             self.maintenance.progress.lock().settle_due = false;

@@ -17,11 +17,13 @@ pub(crate) struct Upkeep {
     pub(crate) disk_reserve: Option<u64>,
     /// The size of the ballast; `None` goes by the size of the index.
     pub(crate) ballast_bytes: Option<u64>,
+    /// The most bytes of derived parts that are copied into memory.
+    pub(crate) verified_bytes_max: u64,
 }
 
 impl Default for Upkeep {
     fn default() -> Self {
-        Self { settle_after: Duration::from_secs(1), disk_reserve: None, ballast_bytes: None }
+        Self { settle_after: Duration::from_secs(1), disk_reserve: None, ballast_bytes: None, verified_bytes_max: 1 << 30 }
     }
 }
 

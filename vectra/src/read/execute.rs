@@ -83,6 +83,8 @@ pub(crate) fn sealed(
             _ => exact_scan(view, bound, &mut ctx.profile, top),
         };
     }
+    let unverified = segment.index.as_ref().is_some_and(|index| !index.is_verified());
+    ctx.profile.unverified += u64::from(unverified);
     SCRATCH.with_borrow_mut(|scratch| {
         let counts = candidates(view, strategy, &admitted, bound, scratch);
         ctx.profile.distances += counts.distances;

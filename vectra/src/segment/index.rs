@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use vectra_core::admit::{Admit, Bits, mask_of_len};
 use vectra_core::index::{AnnIndex, SearchCounts, SearchParams};
+use vectra_core::io::Blob;
 use vectra_core::pool::Pool;
 use vectra_core::scorer::{Scorer, VectorStore};
 use vectra_core::{Metric, Neighbor};
 use vectra_hnsw::HnswView;
 use vectra_quant::{Sq8, Sq8View};
-use vectra_tier::PartHandle;
+use vectra_tier::{PartHandle, ReadError, Section};
 
 use super::sections::{CODES, DEFAULT_FIELD, GRAPH};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,6 +21,7 @@ pub(crate) struct SealedIndex {
     pub(crate) part: Arc<PartHandle>,
     codes: Sq8View,
     graph: Option<HnswView>,
+    verified: bool,
 }
 
 /// Memory reused from query to query; one per thread.
@@ -31,24 +33,54 @@ pub(crate) struct Scratch {
 }
 
 impl SealedIndex {
-    /// Opens the part of a segment of `rows` rows.
+    /// The codes and the graph as the disk gives them: every access is checked, the content is not.
+    /// For a segment of `rows` rows.
     pub(crate) fn open(part: Arc<PartHandle>, rows: u32, dim: usize, metric: Metric) -> Result<Self> {
+        Self::from_sections(part, rows, dim, metric, |section| Ok(section.bytes().clone()))
+    }
+
+    /// The same codes and graph in memory of our own, every page and every link of them verified there.
+    pub(crate) fn verified(&self, dim: usize, metric: Metric) -> Result<Self> {
+        let (part, rows) = (Arc::clone(&self.part), self.codes.len() as u32);
+        let mut verified = Self::from_sections(part, rows, dim, metric, Section::owned_verified)?;
+        if let Some(graph) = &verified.graph {
+            graph.verify().map_err(|e| {
+                Error::caused(ErrorKind::Corrupt, "the graph of a segment does not hold together", e)
+            })?;
+        }
+        verified.verified = true;
+        Ok(verified)
+    }
+
+    fn from_sections(
+        part: Arc<PartHandle>,
+        rows: u32,
+        dim: usize,
+        metric: Metric,
+        bytes: impl Fn(&Section) -> std::result::Result<Blob, ReadError>,
+    ) -> Result<Self> {
         let bad = |what, e: Box<dyn std::error::Error + Send + Sync>| {
             Error::new(ErrorKind::Corrupt, format!("the {what} of a segment cannot be read: {e}"))
         };
-        let section = |kind| part.section(kind, DEFAULT_FIELD);
-        let codes = section(CODES).map_err(Error::read_part)?;
-        let codes = Sq8View::open_section(codes.bytes()).map_err(|e| bad("codes", e.into()))?;
+        let section = |kind| {
+            let section = part.section(kind, DEFAULT_FIELD).map_err(Error::read_part)?;
+            bytes(&section).map_err(Error::read_part)
+        };
+        let codes = Sq8View::open_section(&section(CODES)?).map_err(|e| bad("codes", e.into()))?;
         if codes.codec() != Sq8::new(dim, metric) || codes.len() != rows as usize {
             return Err(Error::corrupt("the codes of a segment belong to other vectors"));
         }
         let graph = if part.has(GRAPH, DEFAULT_FIELD) {
-            let bytes = section(GRAPH).map_err(Error::read_part)?.bytes().clone();
-            Some(HnswView::open(bytes, rows).map_err(|e| bad("graph", e.into()))?)
+            Some(HnswView::open(section(GRAPH)?, rows).map_err(|e| bad("graph", e.into()))?)
         } else {
             None
         };
-        Ok(Self { part, codes, graph })
+        Ok(Self { part, codes, graph, verified: false })
+    }
+
+    /// Whether what is searched was checked as a whole, where it is.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.verified
     }
 
     /// Whether every page of the codes matches its checksum.

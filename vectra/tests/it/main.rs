@@ -29,4 +29,5 @@ mod regressions;
 mod sites;
 mod slice;
 mod small;
+mod verified;
 mod world;

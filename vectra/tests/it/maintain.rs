@@ -9,7 +9,7 @@ use vectra_core::io::Fs;
 
 use crate::world::{MODELS, World};
 
-fn items(range: std::ops::Range<u64>) -> Vec<Item> {
+pub(crate) fn items(range: std::ops::Range<u64>) -> Vec<Item> {
     range.map(|n| Item::new(n, [(n as f32 * 0.37).sin(), (n as f32 * 0.11).cos(), 0.5])).collect()
 }
 
@@ -30,7 +30,7 @@ fn three_bare_segments(dir: &Path) {
 }
 
 /// Flips a byte in the first part that has a section of this kind, within the section.
-fn damage(dir: &Path, kind: u16) -> PathBuf {
+pub(crate) fn damage(dir: &Path, kind: u16) -> PathBuf {
     for entry in std::fs::read_dir(dir.join("seg")).expect("the folder of parts") {
         let path = entry.expect("an entry").path();
         let sound = std::fs::read(&path).expect("a part");
