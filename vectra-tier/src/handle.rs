@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use uuid::Uuid;
 use vectra_core::io::{Access, Blob, File, Fs};
 use vectra_core::memory::AlignedBuf;
 
@@ -49,6 +50,17 @@ pub enum OpenError {
         file: PathBuf,
         /// What it uses.
         what: String,
+    },
+    /// It rests in an object store, and there is no way to it now.
+    #[error("the part {id} rests in an object store: {what}")]
+    Away {
+        /// The part.
+        id: Uuid,
+        /// What is in the way.
+        what: String,
+        /// What the store, or the way to it, said.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 }
 

@@ -25,6 +25,6 @@ pub use crate::damage::{Damage, DamageReport};
 pub use crate::handle::{Mode, OpenError, PartHandle, ReadError};
 pub use crate::part::{PartRef, Role, SectionKind};
 #[cfg(feature = "remote")]
-pub use crate::remote::{Patience, RemoteError, RemoteStore};
+pub use crate::remote::{Patience, RemoteError, RemoteStore, TieredStore};
 pub use crate::section::Section;
 pub use crate::store::{Listing, LocalStore, MemStore, PartStore, StoreError};

@@ -124,6 +124,11 @@ impl FaultyStore {
         self.plan.lock().trace.clone()
     }
 
+    /// A store of its own with the same objects, without any trouble: what another process finds after this one died.
+    pub fn fork(&self) -> Self {
+        Self { objects: Arc::new(self.objects.fork()), plan: Arc::default() }
+    }
+
     /// The store behind, which never fails.
     pub fn sound(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.objects) as Arc<dyn ObjectStore>

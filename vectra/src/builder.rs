@@ -16,6 +16,27 @@ use crate::recover::{self, Outside};
 use crate::settings::Settings;
 use crate::verify::{Report, verify_in};
 
+/// Where cold parts rest, as the caller said it.
+#[cfg(feature = "remote")]
+#[derive(Debug)]
+enum Remote {
+    Url(String),
+    Store(vectra_tier::RemoteStore),
+}
+
+#[cfg(feature = "remote")]
+impl Remote {
+    fn connect(self, env: &Env) -> Result<vectra_tier::RemoteStore> {
+        match self {
+            Self::Store(store) => Ok(store),
+            Self::Url(url) => {
+                let (rng, patience) = (Arc::clone(&env.rng), vectra_tier::Patience::default());
+                vectra_tier::RemoteStore::from_url(&url, rng, patience).map_err(crate::maintain::remote_error)
+            }
+        }
+    }
+}
+
 /// Chooses the outside world of an index: file system, clock, threads, and how parts are read.
 ///
 /// [`Index::create`] and [`Index::open`] use the operating system's; tests and embedders can bring their own.
@@ -26,6 +47,8 @@ pub struct Builder {
     mode: Option<Mode>,
     threads: Option<usize>,
     upkeep: Upkeep,
+    #[cfg(feature = "remote")]
+    remote: Option<Remote>,
 }
 
 impl Builder {
@@ -97,16 +120,36 @@ impl Builder {
         self
     }
 
-    fn outside(self) -> Outside {
+    /// Where segments that are spilled go, and are fetched from: `file:///directory` or `memory:///`. Each index has
+    /// its own prefix there.
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub fn remote(mut self, url: &str) -> Self {
+        self.remote = Some(Remote::Url(url.to_owned()));
+        self
+    }
+
+    /// As [`Builder::remote`], with a store of the caller's choice: any client of the `object_store` crate.
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub fn remote_store(mut self, store: vectra_tier::RemoteStore) -> Self {
+        self.remote = Some(Remote::Store(store));
+        self
+    }
+
+    fn outside(self) -> Result<Outside> {
         let threads = self
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-        Outside {
+        let env = self.env.unwrap_or_else(|| Env::os(threads));
+        Ok(Outside {
             fs: self.fs.unwrap_or_else(|| Arc::new(OsFs::new())),
-            env: self.env.unwrap_or_else(|| Env::os(threads)),
             mode: self.mode.unwrap_or(Mode::Map),
+            #[cfg(feature = "remote")]
+            remote: self.remote.map(|remote| remote.connect(&env)).transpose()?,
+            env,
             upkeep: self.upkeep,
-        }
+        })
     }
 
     /// Makes an empty index; see [`Index::create`].
@@ -115,7 +158,7 @@ impl Builder {
     /// As [`Index::create`].
     pub fn create(self, path: impl AsRef<Path>, settings: Settings) -> Result<Index> {
         let root = absolute(path.as_ref())?;
-        create::create(&root, settings, &self.outside()).map(|engine| Index { engine })
+        create::create(&root, settings, &self.outside()?).map(|engine| Index { engine })
     }
 
     /// Opens an index; see [`Index::open`].
@@ -124,7 +167,7 @@ impl Builder {
     /// As [`Index::open`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<Index> {
         let root = absolute(path.as_ref())?;
-        let engine = recover::open(&root, &self.outside())?;
+        let engine = recover::open(&root, &self.outside()?)?;
         if engine.opened.torn {
             tracing::warn!(
                 bytes = engine.opened.dropped_tail_bytes,
@@ -139,7 +182,7 @@ impl Builder {
     /// # Errors
     /// As [`Reader::open`].
     pub fn open_reader(self, path: impl AsRef<Path>) -> Result<Reader> {
-        Reader::open_in(&absolute(path.as_ref())?, self.outside())
+        Reader::open_in(&absolute(path.as_ref())?, self.outside()?)
     }
 
     /// Checks a folder from end to end; see [`crate::verify`].
@@ -147,7 +190,7 @@ impl Builder {
     /// # Errors
     /// As [`crate::verify`].
     pub fn verify(self, path: impl AsRef<Path>) -> Result<Report> {
-        verify_in(&self.outside(), &absolute(path.as_ref())?)
+        verify_in(&self.outside()?, &absolute(path.as_ref())?)
     }
 }
 

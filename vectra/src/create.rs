@@ -14,8 +14,9 @@ use crate::folder::{FOLDERS, make_dir, refuse_foreign, remove_files, sync_parent
 use crate::manifest::{Features, Manifest, ManifestStore, ShardEntry};
 use crate::opened::OpenReport;
 use crate::recover::{Outside, log_options, open_log_error};
-use crate::replay::{Parts, local_store};
+use crate::replay::Parts;
 use crate::settings::Settings;
+use crate::tiers::Stores;
 
 /// Makes an empty index in `root`, which must not hold one yet.
 pub(crate) fn create(root: &Path, settings: Settings, outside: &Outside) -> Result<Arc<Engine>> {
@@ -60,7 +61,8 @@ pub(crate) fn create(root: &Path, settings: Settings, outside: &Outside) -> Resu
     manifests.publish(manifest.generation)?;
     let committed =
         Committed { newest: manifest, digest, previous: None, highest: 1, unread: false, broken: None };
-    let parts = Parts::open(&local_store(root, outside), &committed.newest, None)?;
+    let stores = Stores::new(outside, root, Some(committed.newest.index));
+    let parts = Parts::open(&stores, &committed.newest, None)?;
     let opened = OpenReport { generation: 1, ..OpenReport::default() };
     let engine = parts.into_engine(root, outside, manifests, committed, Box::new(log), lock, opened);
     // For an index so small only if somebody chose its size.

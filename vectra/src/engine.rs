@@ -21,6 +21,8 @@ use crate::read::ReadContext;
 use crate::segment::sealed::SealedView;
 use crate::settings::Settings;
 use crate::snapshot::{ShardState, SnapshotCell, State};
+#[cfg(feature = "remote")]
+use crate::tiers::Stores;
 use crate::write::shard::{Change, Effect, Shard};
 
 /// The two newest generations of the manifest, as committed.
@@ -52,6 +54,11 @@ pub(crate) struct Engine {
     pub(crate) settings: Settings,
     pub(crate) router: Arc<dyn Router>,
     pub(crate) store: Arc<dyn PartStore>,
+    #[cfg(feature = "remote")]
+    pub(crate) stores: Stores,
+    /// Held while a segment moves to the object store or back, or objects are swept.
+    #[cfg(feature = "remote")]
+    pub(crate) spilling: Mutex<()>,
     pub(crate) manifests: ManifestStore,
     pub(crate) log: Box<dyn Log>,
     pub(crate) shards: Vec<Shard>,

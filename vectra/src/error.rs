@@ -82,6 +82,7 @@ impl Error {
         let kind = match &source {
             OpenError::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => ErrorKind::Io,
             OpenError::Unsupported { .. } => ErrorKind::Unsupported,
+            OpenError::Away { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Corrupt,
         };
         let advice = if kind == ErrorKind::Corrupt { "; run `vectra verify`" } else { "" };

@@ -11,6 +11,8 @@ use crate::builder::Builder;
 use crate::engine::{Engine, append_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::item::{Item, ItemUpdate, Page};
+#[cfg(feature = "remote")]
+use crate::maintain::Spilled;
 use crate::maintain::{Goal, Health};
 use crate::opened::OpenReport;
 use crate::read::{QueryBuilder, Snapshot};
@@ -211,6 +213,63 @@ impl Index {
     fn reach(&self, goal: Goal) -> Result<()> {
         self.engine.check_open()?;
         self.engine.reach(goal)
+    }
+
+    /// Moves every sealed segment that has its graph to the object store named by
+    /// [`Builder::remote`](crate::Builder::remote), and frees its place in the folder. Queries go on, from copies in the
+    /// folder `cache`, which are fetched again where they are missing when the index is opened.
+    ///
+    /// A segment counts as moved once every byte of it has been read back. After an error those that were moved before
+    /// stay so.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if no store was named or it cannot be reached, [`ErrorKind::Conflict`] if it holds
+    /// something else under a part's name, [`ErrorKind::Io`], [`ErrorKind::Corrupt`].
+    #[cfg(feature = "remote")]
+    pub fn spill_all(&self) -> Result<Spilled> {
+        self.engine.check_open()?;
+        let spilled = self.engine.spill(None)?;
+        self.engine.settle()?;
+        self.engine.kick();
+        Ok(spilled)
+    }
+
+    /// As [`Index::spill_all`], for one segment, named by [`SegmentStats::id`](crate::SegmentStats::id). Its place in
+    /// the folder is freed by a later commit. Nothing happens if it has no graph yet, or is in the store already.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such segment; as [`Index::spill_all`].
+    #[cfg(feature = "remote")]
+    pub fn spill_segment(&self, id: uuid::Uuid) -> Result<Spilled> {
+        self.engine.check_open()?;
+        let spilled = self.engine.spill(Some(id))?;
+        self.engine.kick();
+        Ok(spilled)
+    }
+
+    /// Brings a segment back into the folder; nothing happens if it is there. What lies in the object store stays until
+    /// [`Index::sweep_remote`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such segment, [`ErrorKind::Unavailable`] if the store is needed and
+    /// cannot be reached, [`ErrorKind::Io`], [`ErrorKind::Corrupt`].
+    #[cfg(feature = "remote")]
+    pub fn fetch_segment(&self, id: uuid::Uuid) -> Result<()> {
+        self.engine.check_open()?;
+        self.engine.fetch(id)?;
+        self.engine.kick();
+        Ok(())
+    }
+
+    /// Removes what this index has in the object store and neither of its two newest generations needs; returns how
+    /// many objects those were. Backups and copies of the folder that name such objects lose them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if no store was named or it cannot be reached.
+    #[cfg(feature = "remote")]
+    pub fn sweep_remote(&self) -> Result<u64> {
+        self.engine.check_open()?;
+        self.engine.sweep_remote()
     }
 
     /// Puts off merging and graph building until the returned guard is dropped: a bulk load is faster when each graph

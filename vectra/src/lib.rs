@@ -19,6 +19,7 @@ mod folder;
 mod recover;
 mod replay;
 mod snapshot;
+mod tiers;
 
 // The write road, the read road, and what happens behind the scenes.
 mod maintain;
@@ -40,6 +41,8 @@ pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::index::{DeferGuard, Index, mongo, mongo_json};
 pub use crate::item::{Hit, Item, ItemUpdate, Page, metadata_from_json, metadata_to_json};
 pub use crate::maintain::Health;
+#[cfg(feature = "remote")]
+pub use crate::maintain::Spilled;
 pub use crate::opened::OpenReport;
 pub use crate::read::{QueryBuilder, Snapshot};
 pub use crate::reader::Reader;
@@ -55,6 +58,8 @@ pub use vectra_core::query::Profile;
 pub use vectra_core::{Filter, ItemId, Metric, Value};
 pub use vectra_metadata::{FieldKind, IndexedField};
 pub use vectra_tier::Mode;
+#[cfg(feature = "remote")]
+pub use vectra_tier::{Patience, RemoteStore};
 pub use vectra_wal::Durability;
 
 /// The seams an embedder can replace: file system and environment.

@@ -15,7 +15,8 @@ use crate::folder::{check_format, not_a_folder, take_lock};
 use crate::maintain::Upkeep;
 use crate::manifest::{Chain, Loaded, Manifest, ManifestStore};
 use crate::opened::OpenReport;
-use crate::replay::{Parts, local_store};
+use crate::replay::Parts;
+use crate::tiers::Stores;
 use crate::write::batch::BATCH_BYTES_MAX;
 
 /// The outside world of an index.
@@ -24,6 +25,9 @@ pub(crate) struct Outside {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) env: Env,
     pub(crate) mode: Mode,
+    /// Where cold parts rest.
+    #[cfg(feature = "remote")]
+    pub(crate) remote: Option<vectra_tier::RemoteStore>,
     pub(crate) upkeep: Upkeep,
 }
 
@@ -100,7 +104,7 @@ fn replayed(
         return Err(Error::new(ErrorKind::Unsupported, text));
     }
     manifest.epoch += 1;
-    let parts = Parts::open(&local_store(root, outside), manifest, None)?;
+    let parts = Parts::open(&Stores::new(outside, root, Some(manifest.index)), manifest, None)?;
     parts
         .store
         .clear_tmp()

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, RwLock};
 use vectra_core::io::LockGuard;
 use vectra_shard::Router;
-use vectra_tier::{LocalStore, PartStore};
+use vectra_tier::PartStore;
 use vectra_wal::{Frame, Log};
 
 use crate::engine::{Committed, Engine, publish_effects};
@@ -22,6 +22,7 @@ use crate::segment::mutable;
 use crate::segment::open::open_segment;
 use crate::settings::Settings;
 use crate::snapshot::{ShardState, SnapshotCell, State};
+use crate::tiers::Stores;
 use crate::write::batch::update_op;
 use crate::write::bulk::frame::FRAME_LOAD;
 use crate::write::op::{self, FRAME_BATCH, Op};
@@ -34,6 +35,8 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) router: Arc<dyn Router>,
     pub(crate) store: Arc<dyn PartStore>,
+    #[cfg(feature = "remote")]
+    stores: Stores,
     pub(crate) numbers: Arc<AtomicU64>,
     pub(crate) shards: Vec<Shard>,
     pub(crate) cell: SnapshotCell,
@@ -41,11 +44,7 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// Opens every part that `manifest` names. What `earlier` has open of the same parts is used again.
-    pub(crate) fn open(
-        store: &Arc<dyn PartStore>,
-        manifest: &Manifest,
-        earlier: Option<&State>,
-    ) -> Result<Self> {
+    pub(crate) fn open(stores: &Stores, manifest: &Manifest, earlier: Option<&State>) -> Result<Self> {
         let settings = manifest.settings.clone();
         let numbers = Arc::new(AtomicU64::new(1));
         let next = || numbers.fetch_add(1, Ordering::Relaxed);
@@ -54,7 +53,7 @@ impl Parts {
             let sealed = entry
                 .segments
                 .iter()
-                .map(|segment| open_segment(&**store, &settings, segment, next(), earlier))
+                .map(|segment| open_segment(&*stores.parts, &settings, segment, next(), earlier))
                 .collect::<Result<Vec<_>>>()?;
             let writer = mutable::create(&settings, next());
             let mutable = Arc::clone(&writer.segment);
@@ -64,7 +63,16 @@ impl Parts {
         let visible_lsn = manifest.durable_lsn();
         let cell = SnapshotCell::new(State { visible_lsn, generation: manifest.generation, shards: states });
         let router = Arc::new(manifest.shard_map.clone());
-        Ok(Self { settings, router, store: Arc::clone(store), numbers, shards, cell })
+        Ok(Self {
+            settings,
+            router,
+            store: Arc::clone(&stores.parts),
+            #[cfg(feature = "remote")]
+            stores: stores.clone(),
+            numbers,
+            shards,
+            cell,
+        })
     }
 
     /// Applies one frame of the log: a pure function of the frame and what came before.
@@ -148,6 +156,10 @@ impl Parts {
             settings: self.settings,
             router: self.router,
             store: self.store,
+            #[cfg(feature = "remote")]
+            stores: self.stores,
+            #[cfg(feature = "remote")]
+            spilling: Mutex::default(),
             manifests,
             log,
             shards: self.shards,
@@ -162,10 +174,4 @@ impl Parts {
             lock: Mutex::new(Some(lock)),
         })
     }
-}
-
-/// The parts in the folder of an index.
-pub(crate) fn local_store(root: &Path, outside: &Outside) -> Arc<dyn PartStore> {
-    let (fs, rng) = (Arc::clone(&outside.fs), Arc::clone(&outside.env.rng));
-    Arc::new(LocalStore::new(fs, root, rng, outside.mode))
 }

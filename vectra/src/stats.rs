@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use uuid::Uuid;
 use vectra_core::codec::Digest;
 use vectra_tier::{PartRef, Role};
 use vectra_wal::{LogStats, Lsn};
 
 use crate::engine::Engine;
 use crate::maintain::Summary;
-use crate::manifest::SegmentEntry;
+use crate::manifest::{SegmentEntry, Tier};
 use crate::segment::sealed::SealedView;
 use crate::snapshot::State;
 
@@ -108,6 +109,10 @@ pub struct ShardStats {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SegmentStats {
+    /// Its name: the id of its rows.
+    pub id: Uuid,
+    /// Whether its parts rest in an object store; the folder holds copies.
+    pub cold: bool,
     /// Rows, dead ones included.
     pub rows: u32,
     /// Live rows.
@@ -127,7 +132,8 @@ impl Stats {
         let state = engine.cell.load();
         let log = engine.log.stats();
         let stats = Self::of(&state, engine.summary(), engine.log.durable_lsn(), log);
-        Self { written: engine.written(log.frame_bytes), ..stats }
+        let (written, damaged_indexes) = (engine.written(log.frame_bytes), engine.derived.damaged());
+        Self { written, damaged_indexes, ..stats }
     }
 
     /// Of a state and the manifest and log behind it.
@@ -161,6 +167,8 @@ impl Stats {
 
 fn segment(view: &SealedView) -> SegmentStats {
     SegmentStats {
+        id: view.segment.entry.rows_part.id,
+        cold: view.segment.entry.tier == Tier::Cold,
         rows: view.segment.rows(),
         live: view.live(),
         updated: view.overlay.len() as u32,

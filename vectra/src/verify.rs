@@ -11,13 +11,15 @@ use vectra_wal::{FileLog, Frame};
 use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::check_format;
-use crate::manifest::{Chain, Loaded, Manifest, ManifestStore, SegmentEntry};
+use crate::manifest::{Chain, Loaded, Manifest, ManifestStore, SegmentEntry, Tier};
 use crate::reader::pin_newest;
 use crate::recover::{Outside, log_options, no_index, open_log_error};
 use crate::segment::index::SealedIndex;
 use crate::segment::open::open_amendments;
 use crate::segment::truth::Truth;
 use crate::settings::Settings;
+#[cfg(feature = "remote")]
+use crate::tiers::Stores;
 use crate::write::bulk::frame::{FRAME_LOAD, LoadFrame};
 use crate::write::op::{self, FRAME_BATCH};
 
@@ -81,7 +83,11 @@ pub(crate) fn verify_in(outside: &Outside, root: &Path) -> Result<Report> {
     }
     let store = LocalStore::new(Arc::clone(fs), root, Arc::clone(&outside.env.rng), Mode::Read);
     for entry in manifest.shards.iter().flat_map(|shard| &shard.segments) {
-        report.check_segment(&store, &manifest, entry);
+        if entry.tier == Tier::Cold {
+            report.check_cold(outside, root, &manifest, entry)?;
+        } else {
+            report.check_segment(&store, &manifest, entry);
+        }
     }
     report.check_log(&**fs, root, &manifest, &|| {
         // Looked at after the log: what a writer publishes, it notes there afterwards.
@@ -107,6 +113,41 @@ impl Report {
         if let Err(error) = check_structure(store, manifest, entry) {
             self.find(format!("segment {}", entry.rows_part.id), &error, true);
         }
+    }
+
+    /// The parts of a segment that rests in an object store: every byte of the copies and of the objects. A store that
+    /// cannot be reached is an error, not a finding.
+    #[cfg(feature = "remote")]
+    fn check_cold(
+        &mut self,
+        outside: &Outside,
+        root: &Path,
+        manifest: &Manifest,
+        entry: &SegmentEntry,
+    ) -> Result<()> {
+        let outside = Outside { mode: Mode::Read, ..outside.clone() };
+        let stores = Stores::new(&outside, root, Some(manifest.index));
+        let data = |part: &PartRef| entry.index_part.as_ref().is_none_or(|index| index.id != part.id);
+        for part in entry.tiered_parts() {
+            (self.parts, self.bytes) = (self.parts + 1, self.bytes + part.length);
+            match stores.tiers.verify_cold(part) {
+                Ok(()) => {}
+                Err(error @ vectra_tier::OpenError::Away { .. }) => {
+                    return Err(Error::open_part(part, error));
+                }
+                Err(error) => self.find(format!("part {} ({})", part.id, part.role), &error, data(part)),
+            }
+        }
+        let store = LocalStore::new(outside.fs, root, outside.env.rng, Mode::Read);
+        entry.home_parts().for_each(|part| self.check_part(&store, part, true));
+        Ok(())
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[expect(clippy::unused_self, reason = "with `remote` it finds things")]
+    fn check_cold(&mut self, _: &Outside, _: &Path, _: &Manifest, _: &SegmentEntry) -> Result<()> {
+        let text = "a segment rests in an object store, which this build cannot read";
+        Err(Error::new(ErrorKind::Unsupported, text))
     }
 
     /// Every frame, and every operation in it; and whether the log knows a manifest beyond the

@@ -50,7 +50,7 @@ impl Check<'_> {
             Err(OpenError::Io { source, .. }) => {
                 Damage::new(self.path, (0, BLOCK), "header or footer", "readable", source)
             }
-            Err(OpenError::Unsupported { what, .. }) => {
+            Err(OpenError::Unsupported { what, .. } | OpenError::Away { what, .. }) => {
                 Damage::new(self.path, (0, BLOCK), "header", "as it was when opened", what)
             }
         };

@@ -8,10 +8,12 @@ mod bridge;
 mod error;
 mod object;
 mod patience;
+mod tiered;
 mod url;
 
 pub use error::RemoteError;
 pub use patience::Patience;
+pub use tiered::TieredStore;
 
 use std::future::Future;
 use std::sync::Arc;

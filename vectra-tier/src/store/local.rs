@@ -60,6 +60,12 @@ impl LocalStore {
         self.fs.sync_dir(&self.root).map_err(|e| fault("sync", &self.root, e))
     }
 
+    /// Makes the names of published parts durable.
+    #[cfg(feature = "remote")]
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        self.fs.sync_dir(&self.seg).map_err(|e| fault("sync", &self.seg, e))
+    }
+
     /// Where a published part is.
     pub fn path(&self, id: Uuid) -> PathBuf {
         self.seg.join(file_name(id))

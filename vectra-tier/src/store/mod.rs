@@ -88,6 +88,15 @@ pub trait PartStore: Send + Sync + Debug {
     /// Opens a published part. While somebody holds the handle, everybody gets the same one.
     fn open(&self, part: &PartRef) -> Result<Arc<PartHandle>, OpenError>;
 
+    /// Opens a part that is at home in an object store, from its copy here.
+    ///
+    /// # Errors
+    /// [`OpenError::Away`] if it cannot be had; always so for a store that has no way to object stores.
+    fn open_cold(&self, part: &PartRef) -> Result<Arc<PartHandle>, OpenError> {
+        let what = "this store has no way to object stores".to_owned();
+        Err(OpenError::Away { id: part.id, what, source: None })
+    }
+
     /// Whether somebody holds a handle of the part.
     fn in_use(&self, id: Uuid) -> bool;
 

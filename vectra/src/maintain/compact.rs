@@ -81,6 +81,14 @@ impl Engine {
     pub(crate) fn build_graph(&self, number: usize, position: usize) -> Result<()> {
         let mut fresh = Fresh::new(self);
         let state = self.cell.load();
+        #[cfg(feature = "remote")]
+        {
+            // A new index part is written at home, and a segment is in one place.
+            let entry = &state.shards[number].sealed[position].segment.entry;
+            if entry.tier == crate::manifest::Tier::Cold {
+                return self.fetch(entry.rows_part.id);
+            }
+        }
         let with_graph = self.with_graph(&state.shards[number].sealed[position].segment, &mut fresh)?;
         self.commit(number, &|shard, _| {
             let mut next = shard.clone();

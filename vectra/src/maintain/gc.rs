@@ -24,8 +24,8 @@ impl Engine {
         let previous = committed.previous.as_ref();
         let keep: BTreeSet<_> = committed
             .newest
-            .parts()
-            .chain(previous.into_iter().chain(&pinned).flat_map(Manifest::parts))
+            .home_parts()
+            .chain(previous.into_iter().chain(&pinned).flat_map(Manifest::home_parts))
             .map(|part| part.id)
             .collect();
         let failed = |e| Error::caused(ErrorKind::Io, "garbage cannot be collected", e);
@@ -34,6 +34,8 @@ impl Engine {
                 self.store.remove(id).map_err(failed)?;
             }
         }
+        #[cfg(feature = "remote")]
+        self.trim_cache(previous.into_iter().chain([&committed.newest]).chain(&pinned))?;
         let Some(previous) = previous else { return Ok(()) };
         let kept = pinned.iter().map(|manifest| manifest.generation).collect();
         self.manifests.remove_below(previous.generation, &kept)?;

@@ -8,6 +8,8 @@ mod goal;
 mod job;
 mod policy;
 mod space;
+#[cfg(feature = "remote")]
+mod spill;
 mod step;
 mod upkeep;
 mod verify_job;
@@ -17,5 +19,9 @@ pub(crate) use fresh::Fresh;
 pub use goal::Health;
 pub(crate) use goal::{Goal, Maintenance};
 pub(crate) use space::Space;
+#[cfg(feature = "remote")]
+pub use spill::Spilled;
+#[cfg(feature = "remote")]
+pub(crate) use spill::remote_error;
 pub(crate) use upkeep::{Summary, Upkeep};
 pub(crate) use verify_job::Derived;

@@ -23,7 +23,12 @@ pub(crate) struct Upkeep {
 
 impl Default for Upkeep {
     fn default() -> Self {
-        Self { settle_after: Duration::from_secs(1), disk_reserve: None, ballast_bytes: None, verified_bytes_max: 1 << 30 }
+        Self {
+            settle_after: Duration::from_secs(1),
+            disk_reserve: None,
+            ballast_bytes: None,
+            verified_bytes_max: 1 << 30,
+        }
     }
 }
 

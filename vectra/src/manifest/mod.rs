@@ -55,6 +55,17 @@ impl SegmentEntry {
         Some(Ledger { rows: u64::from(self.rows - self.dead), sum: self.sum? })
     }
 
+    /// The parts that its tier is about: rows, meta and index, in this order.
+    pub(crate) fn tiered_parts(&self) -> impl Iterator<Item = &PartRef> {
+        [Some(&self.rows_part), Some(&self.meta_part), self.index_part.as_ref()].into_iter().flatten()
+    }
+
+    /// The parts that are at home in the folder.
+    pub(crate) fn home_parts(&self) -> impl Iterator<Item = &PartRef> {
+        let tiered = (self.tier == Tier::Hot).then(|| self.tiered_parts());
+        tiered.into_iter().flatten().chain(&self.deletes).chain(&self.overlay)
+    }
+
     /// Every part it names.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &PartRef> {
         [
@@ -126,6 +137,11 @@ impl Manifest {
     /// Every part it names, those of checkpoints included; one may come several times.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &PartRef> {
         self.segments().flat_map(SegmentEntry::parts)
+    }
+
+    /// Every part it names that is at home in the folder; one may come several times.
+    pub(crate) fn home_parts(&self) -> impl Iterator<Item = &PartRef> {
+        self.segments().flat_map(SegmentEntry::home_parts)
     }
 
     /// Every segment it names, those of checkpoints included; one may come several times.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vectra_core::codec::Digest;
-use vectra_tier::PartStore;
 use vectra_wal::{Frame, LogStats, LogTail, Progress};
 
 use super::pin::{Pin, pin_newest};
@@ -15,6 +14,7 @@ use crate::read::Snapshot;
 use crate::recover::{Outside, log_options, no_index, open_log_error, require_index};
 use crate::replay::Parts;
 use crate::snapshot::State;
+use crate::tiers::Stores;
 
 /// How often a writer may get ahead of a reader that opens the index, or change the log under its eyes.
 const TRIES: u32 = 32;
@@ -26,7 +26,7 @@ pub(super) struct Folder {
     pub(super) outside: Outside,
     pub(super) manifests: ManifestStore,
     /// One for all generations, so that a part which several name is opened once.
-    pub(super) store: Arc<dyn PartStore>,
+    pub(super) store: Stores,
 }
 
 /// A pinned generation with the log replayed as far as it is durable.
@@ -138,6 +138,7 @@ impl View {
 /// The folder `root`, nothing of it opened yet.
 pub(super) fn folder(root: &Path, outside: Outside) -> Folder {
     let manifests = ManifestStore::new(Arc::clone(&outside.fs), root);
-    let store = crate::replay::local_store(root, &outside);
+    // A reader fetches nothing: what is not here, the writer fetches.
+    let store = Stores::new(&outside, root, None);
     Folder { root: root.to_owned(), outside, manifests, store }
 }

@@ -23,25 +23,32 @@ pub(crate) fn open_segment(
     number: u64,
     earlier: Option<&State>,
 ) -> Result<SealedView> {
+    #[cfg(not(feature = "remote"))]
     if entry.tier == Tier::Cold {
         let text = "a segment rests in an object store, which this build cannot read";
         return Err(Error::new(ErrorKind::Unsupported, text));
     }
     let open = |part: &PartRef| store.open(part).map_err(|e| Error::open_part(part, e));
+    let open_tiered = |part: &PartRef| match entry.tier {
+        Tier::Hot => open(part),
+        Tier::Cold => store.open_cold(part).map_err(|e| Error::open_part(part, e)),
+    };
     let same = |parts: fn(&SegmentEntry) -> [Option<PartRef>; 2]| {
         let mut views = earlier.iter().flat_map(|state| &state.shards).flat_map(|shard| &shard.sealed);
         views.find(|view| parts(&view.segment.entry) == parts(entry)).map(|view| &view.segment)
     };
     let truth = match same(|entry| [Some(entry.rows_part), Some(entry.meta_part)]) {
         Some(segment) => Arc::clone(&segment.truth),
-        None => Arc::new(Truth::open(open(&entry.rows_part)?, open(&entry.meta_part)?, settings)?),
+        None => {
+            Arc::new(Truth::open(open_tiered(&entry.rows_part)?, open_tiered(&entry.meta_part)?, settings)?)
+        }
     };
     if truth.rows() != entry.rows {
         return Err(Error::corrupt("a segment has another number of rows than its manifest says"));
     }
     let index = match (&entry.index_part, same(|entry| [entry.index_part, None])) {
         (Some(_), Some(segment)) if segment.index.is_some() => segment.index.clone(),
-        (Some(part), _) => open(part)
+        (Some(part), _) => open_tiered(part)
             .and_then(|handle| {
                 SealedIndex::open(handle, entry.rows, settings.dim as usize, settings.metric).map(Arc::new)
             })

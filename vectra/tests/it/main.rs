@@ -29,5 +29,6 @@ mod regressions;
 mod sites;
 mod slice;
 mod small;
+mod spill;
 mod verified;
 mod world;

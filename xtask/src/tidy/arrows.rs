@@ -102,7 +102,6 @@ mod tests {
         for (from, to) in [
             ("vectra-core", "vectra-wal"),
             ("vectra-tier", "vectradb"),
-            ("vectradb", "vectradb"),
             ("vectra-cli", "vectra-core"),
             ("vectra-bench", "vectra-cli"),
             ("xtask", "vectra-core"),
