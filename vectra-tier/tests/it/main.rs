@@ -11,4 +11,5 @@ mod probe;
 mod remote;
 mod remote_sweep;
 mod round_trip;
+mod tiered;
 mod write_faults;

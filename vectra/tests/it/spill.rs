@@ -115,6 +115,10 @@ fn spilled_segments_answer_as_before_and_free_the_folder() {
     assert_eq!(files(&world.fs, "cache").len(), 3 * segments);
     assert!(files(&world.fs, "seg").len() <= 2 * segments, "rows, meta and index are gone");
     assert_eq!(index.spill_all().expect("nothing to do").segments, 0);
+    // A reader in another process, which fetches nothing, finds the copies.
+    let reader = world.builder().open_reader(root()).expect("the copies are here");
+    assert_eq!(reader.list_items(None, 1000).expect("readable").items, before.0);
+    drop(reader);
     index.close().expect("healthy");
 
     // With the copies no store is needed; without them it is, and is asked once.

@@ -1,0 +1,105 @@
+//! A folder whose parts may rest elsewhere: second names, copies that go missing or bad, and no store at all.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use vectra_core::env::SeededRng;
+use vectra_core::io::{Fs, MemFs};
+use vectra_tier::testing::{FaultyStore, Trouble};
+use vectra_tier::{Mode, OpenError, PartRef, PartStore, Role, SectionKind, TieredStore};
+
+use crate::material::pattern;
+use crate::remote::{Outcome, remote};
+
+fn tiered(fs: &Arc<dyn Fs>, store: Option<&FaultyStore>) -> Outcome<TieredStore> {
+    let remote = store.map(|store| remote(Arc::new(store.clone()))).transpose()?;
+    let rng = Arc::new(SeededRng::new(2));
+    Ok(TieredStore::new(Arc::clone(fs), Path::new("/"), rng, Mode::Read, remote))
+}
+
+fn folder() -> Outcome<Arc<dyn Fs>> {
+    let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
+    fs.mkdir(Path::new("/seg"))?;
+    fs.mkdir(Path::new("/tmp"))?;
+    Ok(fs)
+}
+
+fn part(store: &TieredStore, seed: u64) -> Outcome<PartRef> {
+    let mut writer = store.writer(Role::Meta, 1, 1)?;
+    writer.section(SectionKind(1), 0, &pattern(seed, 9000))?;
+    let part = writer.finish()?;
+    store.publish(&part)?;
+    Ok(part)
+}
+
+fn in_cache(part: &PartRef) -> std::path::PathBuf {
+    Path::new("/cache").join(format!("{}.part", part.id))
+}
+
+#[test]
+fn a_part_goes_to_the_cache_and_comes_home_without_a_copy() -> Outcome {
+    let fs = folder()?;
+    let store = tiered(&fs, None)?;
+    let part = part(&store, 1)?;
+    assert!(store.cached()?.parts.is_empty(), "nothing was ever cold");
+    store.copy_to_cache(&part)?;
+    store.copy_to_cache(&part)?;
+    assert_eq!(store.cached()?.parts, [(part.id, part.length)]);
+    store.remove(part.id)?;
+    assert!(store.open(&part).is_err());
+    store.open_cold(&part)?.verify()?;
+    store.verify_cold(&part)?;
+    store.copy_home(&part)?;
+    store.open(&part)?.verify()?;
+    // In use, then needed, then neither.
+    let held = store.open_cold(&part)?;
+    assert_eq!(store.trim_cache(&BTreeSet::new())?, 0);
+    drop(held);
+    assert_eq!(store.trim_cache(&BTreeSet::from([part.id]))?, 0);
+    assert_eq!(store.trim_cache(&BTreeSet::new())?, 1);
+    let away = store.open_cold(&part).expect_err("no copy, no store");
+    assert!(matches!(away, OpenError::Away { id, source: None, .. } if id == part.id), "{away}");
+    assert!(matches!(store.verify_cold(&part), Err(OpenError::Away { .. })));
+    Ok(())
+}
+
+#[test]
+fn a_missing_or_damaged_copy_is_fetched_again() -> Outcome {
+    let (fs, objects) = (folder()?, FaultyStore::new());
+    let store = tiered(&fs, Some(&objects))?;
+    let part = part(&store, 2)?;
+    store.remote().ok_or("configured")?.upload(&*store.open(&part)?)?;
+    store.remove(part.id)?;
+    store.open_cold(&part)?.verify()?;
+    // The footer of the copy is bad: seen when it is opened, and replaced.
+    let mut bytes = fs.read(&in_cache(&part), u64::MAX)?;
+    let end = bytes.len() - 30;
+    bytes[end] ^= 1;
+    fs.remove(&in_cache(&part))?;
+    fs.create_new(&in_cache(&part))?.write_all_at(&bytes, 0)?;
+    assert!(matches!(tiered(&fs, None)?.open_cold(&part), Err(OpenError::Corrupt(_))));
+    let asked = objects.trace().len();
+    store.open_cold(&part)?.verify()?;
+    assert!(objects.trace().len() > asked);
+    // Away is not damaged, and not absent.
+    fs.remove(&in_cache(&part))?;
+    objects.fail_from(0, Trouble::Busy);
+    let away = store.open_cold(&part).expect_err("the store is away");
+    assert!(matches!(away, OpenError::Away { source: Some(_), .. }), "{away}");
+    objects.recover();
+    objects.fail_from(0, Trouble::Flipped);
+    assert!(matches!(store.open_cold(&part), Err(OpenError::Corrupt(_))), "what comes is wrong");
+    objects.recover();
+    store.open_cold(&part)?.verify()?;
+    Ok(())
+}
+
+#[test]
+fn other_stores_have_no_way_to_cold_parts() -> Outcome {
+    let fs = folder()?;
+    let part = part(&tiered(&fs, None)?, 3)?;
+    let memory = vectra_tier::MemStore::new(Arc::new(SeededRng::new(1)));
+    assert!(matches!(memory.open_cold(&part), Err(OpenError::Away { .. })));
+    Ok(())
+}
