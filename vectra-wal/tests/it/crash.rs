@@ -18,6 +18,8 @@ pub(crate) struct Depth {
     /// Also cut the power at every call of the recovery.
     pub(crate) in_recovery: bool,
     pub(crate) ack_after_mark: bool,
+    /// Seed of the disk: what becomes of the very call that a cut hits.
+    pub(crate) disk: u64,
 }
 
 /// Cuts the power at every call of the script and returns the first broken promise.
@@ -27,7 +29,7 @@ pub(crate) fn sweep(
     depth: Depth,
     prepare: &dyn Fn(&SimFs),
 ) -> Result<u64, String> {
-    let mut world = World::new(3, model);
+    let mut world = World::new(depth.disk, model);
     world.options.ack_after_mark = depth.ack_after_mark;
     prepare(&world.fs);
     match world.run(&mut Ledger::default(), steps) {
@@ -49,7 +51,7 @@ fn cut_at(
     prepare: &dyn Fn(&SimFs),
     n: u64,
 ) -> Result<(), String> {
-    let mut world = World::new(3, model);
+    let mut world = World::new(depth.disk, model);
     world.options.ack_after_mark = depth.ack_after_mark;
     prepare(&world.fs);
     let before = world.fs.calls();
@@ -188,7 +190,7 @@ fn frame_of(content: &[u8], lsn: u64) -> Option<usize> {
 #[test]
 fn a_power_cut_at_every_call_of_a_log_that_marks_before_it_acknowledges() {
     for model in MODELS {
-        let depth = Depth { seeds: 4, in_recovery: false, ack_after_mark: true };
+        let depth = Depth { seeds: 4, in_recovery: false, ack_after_mark: true, disk: 3 };
         sweep(model, &script(), depth, &|_| ()).unwrap_or_else(|text| panic!("{text}"));
     }
 }
@@ -196,7 +198,7 @@ fn a_power_cut_at_every_call_of_a_log_that_marks_before_it_acknowledges() {
 #[test]
 fn a_power_cut_at_every_call() {
     for model in MODELS {
-        let depth = Depth { seeds: 6, in_recovery: false, ack_after_mark: false };
+        let depth = Depth { seeds: 6, in_recovery: false, ack_after_mark: false, disk: 3 };
         let calls = sweep(model, &script(), depth, &|_| ()).unwrap_or_else(|text| panic!("{text}"));
         assert!(calls > 50, "only {calls} calls");
     }
@@ -205,7 +207,7 @@ fn a_power_cut_at_every_call() {
 #[test]
 fn a_power_cut_at_every_call_and_again_in_recovery() {
     for model in MODELS {
-        let depth = Depth { seeds: 2, in_recovery: true, ack_after_mark: false };
+        let depth = Depth { seeds: 2, in_recovery: true, ack_after_mark: false, disk: 3 };
         sweep(model, &script(), depth, &|_| ()).unwrap_or_else(|text| panic!("{text}"));
     }
 }
@@ -234,7 +236,7 @@ proptest! {
         let world = World::new(3, MODELS[model]);
         world.run(&mut Ledger::default(), &steps).expect("no fault, no failure");
         let n = at.index(world.fs.calls() as usize) as u64 + 1;
-        let depth = Depth { seeds: 3, in_recovery: true, ack_after_mark: false };
+        let depth = Depth { seeds: 3, in_recovery: true, ack_after_mark: false, disk: 3 };
         prop_assert_eq!(cut_at(MODELS[model], &steps, depth, &|_| (), n), Ok(()));
     }
 }

@@ -30,7 +30,7 @@ fn regress_qdrant_1735_illegal_header() {
     }
     // The whole way, with every header torn in every way the disk can think of.
     let steps = [900, 900, 900].map(|len| Step::Append(len, 1, Durability::Sync));
-    let depth = Depth { seeds: 12, in_recovery: true, ack_after_mark: false };
+    let depth = Depth { seeds: 12, in_recovery: true, ack_after_mark: false, disk: 3 };
     for model in MODELS {
         sweep(model, &steps, depth, &|_| ()).unwrap_or_else(|text| panic!("{text}"));
     }
@@ -167,7 +167,7 @@ fn regress_weaviate_8624_every_second_kill() {
         CloseAndReopen,
         Append(60, 1, Durability::Sync),
     ];
-    let depth = Depth { seeds: 4, in_recovery: true, ack_after_mark: false };
+    let depth = Depth { seeds: 4, in_recovery: true, ack_after_mark: false, disk: 3 };
     for model in MODELS {
         let calls = sweep(model, &steps, depth, &|_| ()).unwrap_or_else(|text| panic!("{text}"));
         assert!(calls > 25, "only {calls} calls");
