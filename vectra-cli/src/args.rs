@@ -29,12 +29,40 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Show settings, sizes and counts.
     Info(IndexArgs),
-    /// Check every stored byte; changes nothing.
-    Verify(IndexArgs),
+    /// Check that the index holds together, with --deep every stored byte; changes nothing.
+    Verify(VerifyArgs),
     /// Remove items; ids that are not there are passed over.
     Delete(DeleteArgs),
     /// Drop what is dead, merge, and build every graph.
     Compact(IndexArgs),
+    /// Copy an index, as it is now, into another folder; only what is not there yet.
+    Backup(BackupArgs),
+    /// Make an index from a backup.
+    Restore(RestoreArgs),
+    /// Keep the present state under a name, list such states, or drop one.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// Save what can be read of a damaged index into a new one; lists what is lost.
+    Salvage(SalvageArgs),
+    /// Look into the log.
+    #[command(subcommand)]
+    Wal(WalCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WalCommand {
+    /// Show everything in the log, damaged or not; changes nothing.
+    Dump(IndexArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointCommand {
+    /// Keep the present state.
+    Create(CheckpointArgs),
+    /// Show the names.
+    List(IndexArgs),
+    /// Forget one.
+    Drop(CheckpointArgs),
 }
 
 impl Command {
@@ -47,7 +75,14 @@ impl Command {
             Self::Query(args) => args.json,
             Self::Get(args) => args.json,
             Self::Delete(args) => args.json,
-            Self::Info(args) | Self::Verify(args) | Self::Compact(args) => args.json,
+            Self::Info(args) | Self::Compact(args) => args.json,
+            Self::Verify(args) => args.json,
+            Self::Backup(args) => args.json,
+            Self::Restore(args) => args.json,
+            Self::Checkpoint(CheckpointCommand::Create(args) | CheckpointCommand::Drop(args)) => args.json,
+            Self::Checkpoint(CheckpointCommand::List(args)) => args.json,
+            Self::Salvage(args) => args.json,
+            Self::Wal(WalCommand::Dump(args)) => args.json,
         }
     }
 }
@@ -135,6 +170,9 @@ pub(crate) struct QueryArgs {
     /// Width of the candidate pool: larger finds more and takes longer.
     #[arg(long, value_name = "N")]
     pub(crate) ef: Option<usize>,
+    /// Ask the index as it was when this checkpoint was made.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) at: Option<String>,
     /// Also return the vectors of the hits.
     #[arg(long)]
     pub(crate) with_vectors: bool,
@@ -183,6 +221,81 @@ pub(crate) struct DeleteArgs {
 pub(crate) struct IndexArgs {
     /// Folder of the index.
     pub(crate) index: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Folder of the index.
+    pub(crate) index: PathBuf,
+    /// Read every byte and look at every row, code and link.
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Folder of the index.
+    pub(crate) index: PathBuf,
+    /// Folder of the backup: new, empty, or with an earlier backup of the same index.
+    pub(crate) dir: PathBuf,
+    /// Link part files instead of copying them, on one file system: quick, but one medium holds both.
+    #[arg(long)]
+    pub(crate) link: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// Folder of the backup.
+    pub(crate) backup: PathBuf,
+    /// Folder of the new index; new or empty.
+    pub(crate) to: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointArgs {
+    /// Folder of the index.
+    pub(crate) index: PathBuf,
+    /// 1 to 64 of a-z, 0-9, `_` and `-`.
+    pub(crate) name: String,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SalvageArgs {
+    /// Folder of the damaged index; it is not changed.
+    pub(crate) index: PathBuf,
+    /// Folder of the new index; new or empty.
+    #[arg(long, value_name = "NEW")]
+    pub(crate) out: PathBuf,
+    /// Components per vector, for when no manifest can be read.
+    #[arg(long, value_name = "N")]
+    pub(crate) dim: Option<u32>,
+    /// How distance is measured, for when no manifest can be read.
+    #[arg(long, default_value = "cosine", value_parser = metric_parser())]
+    pub(crate) metric: Metric,
+    /// Precision in which vectors are stored, for when no manifest can be read.
+    #[arg(long, default_value = "f32", value_parser = element_parser())]
+    pub(crate) element: ElementKind,
+    /// How many shards there are, for when no manifest can be read.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) shards: u16,
+    /// Metadata field with an index of its own, for when no manifest can be read; repeatable.
+    #[arg(long = "index-field", value_name = "PATH:KIND", value_parser = parse_field)]
+    pub(crate) index_fields: Vec<IndexedField>,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -44,9 +44,9 @@ pub(crate) fn create(path: &Path, settings: Settings) -> Result<Index> {
 }
 
 /// The item with `id`; if there is none, the one whose string id is written the same way.
-pub(crate) fn find(index: &Snapshot, id: &ItemId) -> vectra::Result<Option<vectra::Item>> {
-    match (index.get_item(id.clone())?, id) {
-        (None, ItemId::U64(_) | ItemId::Uuid(_)) => index.get_item(ItemId::from(id.to_string())),
+pub(crate) fn find(snapshot: &Snapshot, id: &ItemId) -> vectra::Result<Option<vectra::Item>> {
+    match (snapshot.get_item(id.clone())?, id) {
+        (None, ItemId::U64(_) | ItemId::Uuid(_)) => snapshot.get_item(ItemId::from(id.to_string())),
         (found, _) => Ok(found),
     }
 }

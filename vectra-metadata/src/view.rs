@@ -27,6 +27,23 @@ impl MetadataView {
         Ok(Self { rows: RowStore::open(rows, &dictionary, row_count)?, indexes, row_count })
     }
 
+    /// Opens the rows alone, without any index: for saving what is left of damaged sections.
+    ///
+    /// # Errors
+    /// As [`MetadataView::open`].
+    pub fn open_rows(rows: Blob, dictionary: &Blob, row_count: u32) -> Result<Self, FormatError> {
+        Ok(Self { rows: RowStore::open(rows, dictionary, row_count)?, indexes: Vec::new(), row_count })
+    }
+
+    /// Where in the section `rows` the block lies that the row of `slot` is in.
+    ///
+    /// # Panics
+    /// If `slot` is not below the row count.
+    pub fn block_range(&self, slot: u32) -> std::ops::Range<usize> {
+        assert!(slot < self.row_count, "there is no slot {slot} among {} rows", self.row_count);
+        self.rows.block_range(slot)
+    }
+
     /// How many rows there are.
     pub fn row_count(&self) -> u32 {
         self.row_count

@@ -59,6 +59,20 @@ impl Listing {
         }
         Ok(listing)
     }
+
+    /// A number for the first file of a new log: 1, or behind those of logs with another identity.
+    pub(crate) fn free_seq(&self, fs: &dyn Fs, dir: &Path, index: [u8; 16]) -> Result<u64, OpenError> {
+        for seq in &self.logs {
+            let path = dir.join(FileName::Log(*seq).text());
+            match read_header(fs, &path, *seq) {
+                Ok(header) if header.index != index => {}
+                Err(e @ OpenError::Io { .. }) => return Err(e),
+                // Ours, or not provably somebody else's.
+                _ => return Err(OpenError::AlreadyExists { dir: dir.to_owned() }),
+            }
+        }
+        Ok(self.logs.iter().chain(&self.temporaries).max().map_or(1, |seq| seq + 1))
+    }
 }
 
 impl Chain {
@@ -192,6 +206,12 @@ impl Chain {
         }
         Ok(())
     }
+}
+
+/// Whose log file this is; `None` if it cannot be told.
+pub fn identity(fs: &dyn Fs, path: &Path) -> Option<[u8; 16]> {
+    let FileName::Log(seq) = FileName::parse(path.file_name()?.to_str()?)? else { return None };
+    read_header(fs, path, seq).ok().map(|header| header.index)
 }
 
 fn missing(path: &Path, lsn: Lsn, found: Lsn) -> OpenError {

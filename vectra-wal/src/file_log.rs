@@ -82,18 +82,18 @@ pub struct FileLog {
 impl FileLog {
     /// Creates an empty log in `dir`, which is created if its parent exists.
     ///
+    /// Files of logs with another identity may be there: they are left alone and their numbers avoided.
+    ///
     /// # Errors
-    /// `AlreadyExists` if the folder holds a log file, `Io`.
+    /// `AlreadyExists` if the folder holds a file of this log, or one that cannot be read; `Io`.
     pub fn create(fs: Arc<dyn Fs>, dir: &Path, env: &Env, options: Options) -> Result<Self, OpenError> {
         let options = options.sane();
         make_dir(&*fs, dir).map_err(OpenError::io(dir))?;
-        if !Listing::read(&*fs, dir)?.logs.is_empty() {
-            return Err(OpenError::AlreadyExists { dir: dir.to_owned() });
-        }
+        let seq = Listing::read(&*fs, dir)?.free_seq(&*fs, dir, options.index)?;
         let header = FileHeader {
             index: options.index,
             epoch: 1,
-            seq: 1,
+            seq,
             first_lsn: options.durable_floor.saturating_add(1),
             salt: env.rng.next_u64(),
             predecessor: None,

@@ -31,6 +31,7 @@ mod walk;
 mod file_log;
 mod null_log;
 
+pub use crate::chain::identity;
 pub use crate::control::Control;
 pub use crate::dump::{DumpEntry, DumpFrame};
 pub use crate::error::{AppendError, Corruption, OpenError, VisitError};

@@ -30,7 +30,7 @@ fn main() -> vectra::Result<()> {
     let index = Index::open(&dir)?;
     assert_eq!(index.snapshot().len(), 1900);
     index.close()?;
-    assert!(vectra::verify(&dir)?.findings.is_empty());
+    assert!(vectra::verify_deep(&dir)?.findings.is_empty());
     std::fs::remove_dir_all(&dir).expect("the example's own folder");
     Ok(())
 }

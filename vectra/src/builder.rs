@@ -6,15 +6,20 @@ use std::sync::Arc;
 use vectra_core::env::Env;
 use vectra_core::io::{Fs, OsFs};
 use vectra_tier::Mode;
+use vectra_wal::DumpEntry;
 
+use crate::backup::{RestoreReport, restore_in};
 use crate::create;
+use crate::dump::{LoggedOp, dump_in};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
 use crate::maintain::Upkeep;
+use crate::progress::Watch;
 use crate::reader::Reader;
 use crate::recover::{self, Outside};
+use crate::salvage::{SalvageOptions, SalvageReport, salvage_in};
 use crate::settings::Settings;
-use crate::verify::{Report, verify_in};
+use crate::verify::{Report, VerifyOptions, verify_in};
 
 /// Where cold parts rest, as the caller said it.
 #[cfg(feature = "remote")]
@@ -185,17 +190,71 @@ impl Builder {
         Reader::open_in(&absolute(path.as_ref())?, self.outside()?)
     }
 
-    /// Checks a folder from end to end; see [`crate::verify`].
+    /// Checks a folder without changing it; see [`crate::verify`].
     ///
     /// # Errors
     /// As [`crate::verify`].
     pub fn verify(self, path: impl AsRef<Path>) -> Result<Report> {
-        verify_in(&self.outside()?, &absolute(path.as_ref())?)
+        self.verify_with(path, &VerifyOptions::default())
+    }
+
+    /// Checks every byte of a folder; see [`crate::verify_deep`].
+    ///
+    /// # Errors
+    /// As [`crate::verify`].
+    pub fn verify_deep(self, path: impl AsRef<Path>) -> Result<Report> {
+        self.verify_with(path, &VerifyOptions::deep())
+    }
+
+    /// Checks a folder as `options` say; see [`crate::verify`].
+    ///
+    /// # Errors
+    /// As [`crate::verify`].
+    pub fn verify_with(self, path: impl AsRef<Path>, options: &VerifyOptions<'_>) -> Result<Report> {
+        verify_in(&self.outside()?, &absolute(path.as_ref())?, options)
+    }
+
+    /// Makes an index from a backup; see [`crate::restore`].
+    ///
+    /// # Errors
+    /// As [`crate::restore`].
+    pub fn restore(
+        self,
+        backup: impl AsRef<Path>,
+        to: impl AsRef<Path>,
+        watch: Watch<'_>,
+    ) -> Result<RestoreReport> {
+        restore_in(&self.outside()?, &absolute(backup.as_ref())?, &absolute(to.as_ref())?, watch)
+    }
+
+    /// Shows everything in the log of an index; see [`crate::dump_log`].
+    ///
+    /// # Errors
+    /// As [`crate::dump_log`].
+    pub fn dump_log(
+        self,
+        path: impl AsRef<Path>,
+        visit: &mut dyn FnMut(DumpEntry<'_>, Option<Vec<LoggedOp>>),
+    ) -> Result<()> {
+        dump_in(&self.outside()?, &absolute(path.as_ref())?, visit)
+    }
+
+    /// Saves what can be read of a damaged index; see [`crate::salvage`].
+    ///
+    /// # Errors
+    /// As [`crate::salvage`].
+    pub fn salvage(
+        self,
+        damaged: impl AsRef<Path>,
+        out: impl AsRef<Path>,
+        options: &SalvageOptions<'_>,
+    ) -> Result<SalvageReport> {
+        salvage_in(&self.outside()?, &absolute(damaged.as_ref())?, &absolute(out.as_ref())?, options)
     }
 }
 
 /// Paths are made absolute once, so that a change of the working directory does not move an open index.
-fn absolute(path: &Path) -> Result<std::path::PathBuf> {
+pub(crate) fn absolute(path: &Path) -> Result<std::path::PathBuf> {
     std::path::absolute(path)
         .map_err(|e| Error::caused(ErrorKind::Invalid, format!("{} is no usable path", path.display()), e))
 }

@@ -7,6 +7,7 @@ mod error;
 mod index;
 mod item;
 mod opened;
+mod progress;
 mod settings;
 mod stats;
 mod verify;
@@ -20,6 +21,12 @@ mod recover;
 mod replay;
 mod snapshot;
 mod tiers;
+
+// States that are kept: under a name, in another folder.
+mod backup;
+mod checkpoint;
+mod dump;
+mod salvage;
 
 // The write road, the read road, and what happens behind the scenes.
 mod maintain;
@@ -36,7 +43,10 @@ mod segment;
 #[doc(hidden)]
 pub mod fuzzing;
 
+pub use crate::backup::{BackupOptions, BackupReport, RestoreReport, restore};
 pub use crate::builder::Builder;
+pub use crate::checkpoint::CheckpointInfo;
+pub use crate::dump::{Effect, LoggedOp, dump_log};
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::index::{DeferGuard, Index, mongo, mongo_json};
 pub use crate::item::{Hit, Item, ItemUpdate, Page, metadata_from_json, metadata_to_json};
@@ -44,11 +54,13 @@ pub use crate::maintain::Health;
 #[cfg(feature = "remote")]
 pub use crate::maintain::Spilled;
 pub use crate::opened::OpenReport;
+pub use crate::progress::{Progress, Watch};
 pub use crate::read::{QueryBuilder, Snapshot};
 pub use crate::reader::Reader;
+pub use crate::salvage::{LostRows, SalvageOptions, SalvageReport, salvage};
 pub use crate::settings::{DIM_MAX, Settings};
 pub use crate::stats::{SegmentStats, ShardStats, Stats, Written};
-pub use crate::verify::{Finding, Report, verify};
+pub use crate::verify::{Finding, Report, VerifyOptions, verify, verify_deep};
 pub use crate::write::batch::Receipt;
 pub use crate::write::bulk::BulkLoader;
 pub use crate::writer::Writer;
@@ -60,7 +72,7 @@ pub use vectra_metadata::{FieldKind, IndexedField};
 pub use vectra_tier::Mode;
 #[cfg(feature = "remote")]
 pub use vectra_tier::{Patience, RemoteStore};
-pub use vectra_wal::Durability;
+pub use vectra_wal::{Control, DumpEntry, DumpFrame, Durability};
 
 /// The seams an embedder can replace: file system and environment.
 pub mod seams {

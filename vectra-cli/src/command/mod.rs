@@ -1,5 +1,7 @@
 //! One module per command.
 
+mod backup;
+mod checkpoint;
 mod compact;
 mod create;
 mod delete;
@@ -8,7 +10,9 @@ mod get;
 mod import;
 mod info;
 mod query;
+mod salvage;
 mod verify;
+mod wal;
 
 use crate::args::Command;
 use crate::exit::Exit;
@@ -27,5 +31,10 @@ pub(crate) fn run(command: &Command, output: &mut Output) -> Result<Exit> {
         Command::Verify(args) => verify::run(args, output),
         Command::Delete(args) => delete::run(args, output),
         Command::Compact(args) => compact::run(args, output),
+        Command::Backup(args) => backup::back_up(args, output),
+        Command::Restore(args) => backup::restore(args, output),
+        Command::Checkpoint(command) => checkpoint::run(command, output),
+        Command::Salvage(args) => salvage::run(args, output),
+        Command::Wal(command) => wal::run(command, output),
     }
 }

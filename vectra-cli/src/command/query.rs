@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use vectra::{Hit, ItemId, Profile, Reader, metadata_to_json};
+use vectra::{Hit, ItemId, Profile, Snapshot, metadata_to_json};
 
+use super::checkpoint;
 use crate::args::{QueryArgs, Question};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -20,13 +21,13 @@ pub(super) fn run(args: &QueryArgs, output: &mut Output) -> Result<Exit> {
         Failure::from(&e).hint(r#"for example --filter '{"section": "games", "size": {"$lt": 1000}}'"#)
     })?;
     let given = args.question.vector.as_deref().map(parse_vector).transpose()?;
-    let index = folder::read(&args.index)?;
+    let snapshot = checkpoint::snapshot(&args.index, args.at.as_deref())?;
     let (vector, like) = match given {
         Some(vector) => (vector, None),
-        None => like(&index, args)?,
+        None => like(&snapshot, args)?,
     };
     // The item itself is nearest to itself and is left out, so one more is needed.
-    let mut query = index.query(&vector).top_k(args.k.saturating_add(usize::from(like.is_some())));
+    let mut query = snapshot.query(&vector).top_k(args.k.saturating_add(usize::from(like.is_some())));
     if let Some(filter) = filter {
         query = query.filter(filter);
     }
@@ -53,10 +54,10 @@ pub(super) fn run(args: &QueryArgs, output: &mut Output) -> Result<Exit> {
 }
 
 /// The vector and id of the item that neighbours are wanted of.
-fn like(index: &Reader, args: &QueryArgs) -> Result<(Vec<f32>, Option<ItemId>)> {
+fn like(snapshot: &Snapshot, args: &QueryArgs) -> Result<(Vec<f32>, Option<ItemId>)> {
     let Question { like, .. } = &args.question;
     let id = like.as_ref().expect("the command line asks for a vector or an item");
-    let item = folder::find(&index.snapshot(), id).map_err(|e| Failure::of_index(&e, &args.index))?;
+    let item = folder::find(snapshot, id).map_err(|e| Failure::of_index(&e, &args.index))?;
     let item = item.ok_or_else(|| {
         Failure::new(Exit::NotFound, format!("there is no item with the id `{id}`"))
             .hint("--like takes the id of an item of the index; --vector takes a vector")

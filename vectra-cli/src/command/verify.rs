@@ -1,18 +1,23 @@
-//! `vectra verify`: every stored byte.
+//! `vectra verify`: whether an index holds together; with `--deep`, every stored byte.
 
 use serde_json::{Value as Json, json};
-use vectra::Report;
+use vectra::{Builder, Progress, Report, VerifyOptions, Watch};
 
-use crate::args::IndexArgs;
+use crate::args::VerifyArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::output::{Output, bytes};
 use crate::progress;
 
-pub(super) fn run(args: &IndexArgs, output: &mut Output) -> Result<Exit> {
-    let spinner = progress::spinner("checking", output.is_json());
-    let report = vectra::verify(&args.index);
-    spinner.finish_and_clear();
+/// What a quick check did not do.
+const SHALLOW: &str = "contents not read (--deep reads them)";
+
+pub(super) fn run(args: &VerifyArgs, output: &mut Output) -> Result<Exit> {
+    let bar = progress::bytes("checking", output.is_json());
+    let tell = |progress: Progress| progress::show(&bar, progress);
+    let options = if args.deep { VerifyOptions::deep() } else { VerifyOptions::new() };
+    let report = Builder::new().verify_with(&args.index, &options.watch(Watch::new(&tell)));
+    bar.finish_and_clear();
     let report = report.map_err(|e| Failure::of_index(&e, &args.index))?;
     if output.is_json() {
         output.json(&as_json(&report))?;
@@ -29,13 +34,18 @@ fn as_json(report: &Report) -> Json {
         "generation": report.generation,
         "parts": report.parts,
         "bytes": report.bytes,
+        "unknown": report.unknown,
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
     })
 }
 
 fn show(report: &Report, output: &mut Output) -> Result<()> {
-    let checked =
-        format!("generation {}, {} parts, {} checked", report.generation, report.parts, bytes(report.bytes));
+    let depth =
+        if report.bytes > 0 { format!("{} checked", bytes(report.bytes)) } else { SHALLOW.to_owned() };
+    let checked = format!("generation {}, {} parts, {depth}", report.generation, report.parts);
+    if !report.unknown.is_empty() {
+        output.line(format!("not part of the index: {}", report.unknown.join(", ")))?;
+    }
     if report.findings.is_empty() {
         return output.line(format!("ok: {checked}"));
     }
@@ -45,7 +55,7 @@ fn show(report: &Report, output: &mut Output) -> Result<()> {
         output.line(format!("  {} ({weight}): {}", finding.place, finding.problem))?;
     }
     if report.findings.iter().any(|finding| finding.data) {
-        output.line("next: copy the folder aside before anything else, then restore it from a backup")?;
+        output.line("next: copy the folder aside before anything else, then restore it from a backup, or vectra salvage what can be read")?;
     }
     Ok(())
 }

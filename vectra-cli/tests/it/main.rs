@@ -6,6 +6,7 @@ mod run;
 
 mod demo;
 mod happy;
+mod keep;
 mod locked;
 mod refused;
 mod resume;

@@ -239,12 +239,12 @@ fn verify_finds_a_changed_byte() {
     // Parts may be read-only, so the damaged copy takes the name of the original.
     std::fs::remove_file(&path).expect("removed");
     std::fs::write(&path, bytes).expect("written");
-    let ran = place.vectra("verify index --json");
+    let ran = place.vectra("verify index --deep --json");
     assert_eq!((ran.code, ran.err.as_str()), (6, ""));
     let report: Json = serde_json::from_str(&ran.out).expect("one JSON object");
     assert_eq!(report["ok"], false);
     assert!(report["findings"][0]["place"].as_str().is_some_and(|place| place.contains("part")), "{report}");
-    let text = place.vectra("verify index");
+    let text = place.vectra("verify index --deep");
     assert_eq!(text.code, 6);
     assert!(text.out.starts_with("damaged: 1 findings"), "{text:?}");
 }

@@ -64,6 +64,12 @@ impl RowStore {
         Ok(Self { rows, blocks, shared, trained, cache: BlockCache::default(), idle: Mutex::default() })
     }
 
+    /// Where the block with `slot`, which is below the row count, lies in the section.
+    pub(crate) fn block_range(&self, slot: u32) -> std::ops::Range<usize> {
+        let block = &self.blocks[self.blocks.partition_point(|block| block.first_slot <= slot) - 1];
+        block.offset..block.offset + block.stored_len
+    }
+
     /// The row of `slot`, which is below the row count.
     pub(crate) fn get(&self, slot: u32) -> Result<Value, FormatError> {
         let number = self.blocks.partition_point(|block| block.first_slot <= slot) - 1;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use vectra_tier::StoreError;
+
 use crate::engine::{Committed, Engine, append_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Manifest;
@@ -30,8 +32,13 @@ impl Engine {
             .collect();
         let failed = |e| Error::caused(ErrorKind::Io, "garbage cannot be collected", e);
         for (id, _) in self.store.list().map_err(failed)?.parts {
-            if !keep.contains(&id) && !self.maintenance.fresh.lock().contains(&id) && !self.store.in_use(id) {
-                self.store.remove(id).map_err(failed)?;
+            if keep.contains(&id) || self.maintenance.fresh.lock().contains(&id) || self.store.in_use(id) {
+                continue;
+            }
+            match self.store.remove(id) {
+                // Somebody opened it since: a later collection takes it.
+                Err(StoreError::InUse { .. }) => {}
+                removed => removed.map_err(failed)?,
             }
         }
         #[cfg(feature = "remote")]

@@ -161,6 +161,13 @@ impl ManifestStore {
         Ok(Some(chain))
     }
 
+    /// Takes the newest generation back, durably: the one before it is the newest again.
+    pub(crate) fn withdraw(&self, generation: u64) -> Result<()> {
+        let path = self.path(generation);
+        let gone = self.fs.remove(&path).and_then(|()| self.fs.sync_dir(&self.dir));
+        gone.map_err(|e| Error::io(cannot(generation, "withdrawn"), e))
+    }
+
     fn load_one(&self, generation: u64, generations: &[u64]) -> Result<Loaded> {
         let (manifest, digest) = self.read(generation)?;
         let mut loaded = Loaded { manifest, digest, previous: None, previous_damaged: None };

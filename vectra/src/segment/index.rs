@@ -9,7 +9,7 @@ use vectra_core::pool::Pool;
 use vectra_core::scorer::{Scorer, VectorStore};
 use vectra_core::{Metric, Neighbor};
 use vectra_hnsw::HnswView;
-use vectra_quant::{Sq8, Sq8View};
+use vectra_quant::{Sq8, Sq8Rows, Sq8View};
 use vectra_tier::{PartHandle, ReadError, Section};
 
 use super::sections::{CODES, DEFAULT_FIELD, GRAPH};
@@ -86,6 +86,10 @@ impl SealedIndex {
     /// Whether every page of the codes matches its checksum.
     pub(crate) fn codes_are_sound(&self) -> bool {
         self.part.section(CODES, DEFAULT_FIELD).is_ok_and(|section| section.verified().is_ok())
+    }
+
+    pub(crate) fn codes(&self) -> Sq8Rows<'_> {
+        self.codes.rows()
     }
 
     pub(crate) fn has_graph(&self) -> bool {

@@ -552,7 +552,7 @@ fn a_folder_on_disk_serves_mapped_and_read() {
         change(&index, &mut model, round);
         index.compact().expect("compacted");
         index.close().expect("closed");
-        let report = vectra::verify(&path).expect("readable");
+        let report = vectra::verify_deep(&path).expect("readable");
         assert!(report.findings.is_empty() && report.parts > 0 && report.bytes > 0, "{report:?}");
     }
     assert_holds(&Index::open(&path).expect("opened").snapshot(), &model, "with the defaults");

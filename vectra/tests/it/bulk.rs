@@ -159,7 +159,7 @@ fn what_was_loaded_can_be_written_over_at_once_and_after_a_kill() {
     index.compact().expect("a healthy disk");
     assert_eq!(index.snapshot().list_items(None, 99).expect("a page").items, expected);
     drop(index);
-    let report = world.builder().verify("/index").expect("an index");
+    let report = world.builder().verify_deep("/index").expect("an index");
     assert_eq!(report.findings, []);
 }
 
@@ -195,7 +195,7 @@ fn a_load_that_fails_at_any_call_is_refused_whole() {
         assert!(found == 3 || found == 19, "call {n}: {found} items");
         index.compact().unwrap_or_else(|e| panic!("call {n}: {e}"));
         drop(index);
-        assert_eq!(world.builder().verify("/index").expect("an index").findings, [], "call {n}");
+        assert_eq!(world.builder().verify_deep("/index").expect("an index").findings, [], "call {n}");
     }
     assert!(uncertain > 0, "the frame's write or sync was among the calls");
 }
@@ -232,7 +232,7 @@ fn loads_and_writes_in_any_order_are_what_the_model_says() {
         let outcome = run.all(&random_script(seed)).and_then(|()| {
             check(&run.index().snapshot(), &run.ledger.now, settings.metric, seed)?;
             drop(run.index.take());
-            let findings = world.builder().verify("/index")?.findings;
+            let findings = world.builder().verify_deep("/index")?.findings;
             if findings.is_empty() { Ok(()) } else { Err(Broken::Wrong(format!("{findings:?}"))) }
         });
         outcome.unwrap_or_else(|e| panic!("seed {seed}: {e}"));

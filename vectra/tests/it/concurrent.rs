@@ -182,7 +182,7 @@ fn no_snapshot_shows_half_a_batch() {
     index.close().expect("closed");
     let path = folder.path().join("index");
     check(&Index::open(&path).expect("opened"));
-    assert!(vectra::verify(&path).expect("verified").findings.is_empty());
+    assert!(vectra::verify_deep(&path).expect("verified").findings.is_empty());
 }
 
 #[test]

@@ -201,7 +201,7 @@ fn is_log_file(name: &str) -> bool {
 
 /// Whether `verify` finds nothing.
 pub(crate) fn intact(world: &World) -> Result<(), Broken> {
-    let report = world.builder().verify("/index")?;
+    let report = world.builder().verify_deep("/index")?;
     if report.findings.is_empty() { Ok(()) } else { Err(Broken::Wrong(format!("{:?}", report.findings))) }
 }
 

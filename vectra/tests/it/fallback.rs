@@ -80,7 +80,7 @@ fn a_damaged_newest_manifest_loses_nothing() {
         assert_eq!(before.last(), Some(&newest), "two generations, whatever the power took");
         flip(&damaged, &newest, byte, &mut dice);
         let bytes = read(&damaged.fs, &newest);
-        let report = damaged.builder().verify("/index").expect("verified");
+        let report = damaged.builder().verify_deep("/index").expect("verified");
         let name = newest.file_name().and_then(|name| name.to_str()).expect("a number");
         assert!(report.findings.iter().any(|f| f.place.contains(name) && f.data), "{context}: {report:?}");
         let mut run = Run::recover(&damaged, &settings, &ledger).unwrap_or_else(|e| panic!("{context}: {e}"));
@@ -103,7 +103,7 @@ fn a_damaged_newest_manifest_loses_nothing() {
         assert_eq!(read(&damaged.fs, &aside), bytes, "{context}: it stays");
         assert!(run.index().opened().damage.is_empty(), "{context}: it is over");
         drop(run);
-        let report = damaged.builder().verify("/index").expect("verified");
+        let report = damaged.builder().verify_deep("/index").expect("verified");
         assert_eq!(report.findings, [], "{context}");
     }
 }
@@ -182,7 +182,7 @@ fn a_damaged_previous_manifest_is_reported_and_keeps_everything_until_it_is_supe
         let found = manifests(&damaged.fs);
         let [.., previous, _] = &found[..] else { panic!("two generations, not {found:?}") };
         flip(&damaged, previous, byte, &mut dice);
-        let report = damaged.builder().verify("/index").expect("verified");
+        let report = damaged.builder().verify_deep("/index").expect("verified");
         assert!(report.findings.iter().any(|finding| finding.place.contains("before")), "{report:?}");
         let parts = names(&damaged.fs, "/index/seg");
         let mut run =
@@ -194,7 +194,7 @@ fn a_damaged_previous_manifest_is_reported_and_keeps_everything_until_it_is_supe
         go_on(&mut run, &settings).unwrap_or_else(|e| panic!("byte {byte}: {e}"));
         drop(run);
         assert!(!manifests(&damaged.fs).contains(previous), "superseded twice");
-        assert_eq!(damaged.builder().verify("/index").expect("verified").findings, []);
+        assert_eq!(damaged.builder().verify_deep("/index").expect("verified").findings, []);
     }
 }
 
@@ -215,7 +215,7 @@ fn two_damaged_manifests_are_one_too_many() {
     assert!(error.to_string().contains(&found[found.len() - 1].display().to_string()), "{error}");
     assert_eq!(manifests(&damaged.fs), found, "nothing is touched");
     assert!(names(&damaged.fs, "/index/quarantine").is_empty());
-    assert!(!damaged.builder().verify("/index").expect("verified").findings.is_empty());
+    assert!(!damaged.builder().verify_deep("/index").expect("verified").findings.is_empty());
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_manifest_that_is_gone_is_missed() {
     let name = newest.file_name().and_then(|name| name.to_str()).expect("a number");
     let generation: u64 = name.parse().expect("a number");
     let named = || {
-        let report = damaged.builder().verify("/index").expect("verified");
+        let report = damaged.builder().verify_deep("/index").expect("verified");
         report.findings.iter().any(|finding| finding.place.contains(name) && finding.data)
     };
     assert!(named());

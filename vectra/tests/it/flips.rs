@@ -26,7 +26,7 @@ fn flip(file: &dyn File, bit: usize) {
 
 /// The full check of the whole index names the file `called` so.
 fn verify_names(sandbox: &Sandbox, called: &str) -> bool {
-    match sandbox.builder().verify(ROOT) {
+    match sandbox.builder().verify_deep(ROOT) {
         Ok(report) => report
             .findings
             .iter()
@@ -63,7 +63,7 @@ fn every_flipped_bit_is_named() {
     let folder = minimal();
     let fs = Arc::new(folder.to_fs());
     let sandbox = Sandbox::on(fs.clone(), 1);
-    assert_eq!(sandbox.builder().verify(ROOT).expect("intact").findings, []);
+    assert_eq!(sandbox.builder().verify_deep(ROOT).expect("intact").findings, []);
     let (mut bits, mut whole, mut silent) = (0, 0, Vec::new());
     for (name, bytes) in &folder.files {
         let (file, path) = (writable(&fs, name), Path::new(ROOT).join(name));
@@ -91,7 +91,7 @@ fn every_flipped_bit_is_named() {
             bits += 1;
         }
     }
-    assert_eq!(sandbox.builder().verify(ROOT).expect("intact again").findings, []);
+    assert_eq!(sandbox.builder().verify_deep(ROOT).expect("intact again").findings, []);
     let files = folder.files.len() as u64;
     let counts = [
         ("bits", bits),

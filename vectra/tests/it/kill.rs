@@ -338,7 +338,7 @@ fn survives(test: &'static str, durability: Durability) {
     assert!(content(&index) == journal.whole(), "compaction changes nothing");
     assert!(index.stats().generation > 10, "sealing went on in the background: {:?}", index.stats());
     index.close().expect("closed");
-    assert!(vectra::verify(&path).expect("verified").findings.is_empty());
+    assert!(vectra::verify_deep(&path).expect("verified").findings.is_empty());
     evidence.end();
 }
 

@@ -54,7 +54,7 @@ fn believe(seed: u64, n: u64, fault: Fault) -> Result<Outcome, Broken> {
         Err(Broken::Engine(e)) if is_named(&e) => return Ok(Outcome::Named),
         Err(e) => return Err(e),
     }
-    match world.builder().verify("/index") {
+    match world.builder().verify_deep("/index") {
         Ok(report) if report.findings.is_empty() => Ok(Outcome::Harmless),
         Ok(_) => Ok(Outcome::Named),
         Err(e) if is_named(&e) => Ok(Outcome::Named),

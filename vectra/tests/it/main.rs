@@ -2,7 +2,9 @@
 #![allow(clippy::disallowed_methods, reason = "what tests do to files, threads and processes is theirs")]
 
 mod api;
+mod backup;
 mod bulk;
+mod checkpoint;
 mod concurrent;
 mod corpus;
 mod crash;
@@ -26,6 +28,7 @@ mod real;
 mod recall;
 mod refuse;
 mod regressions;
+mod salvage;
 mod sites;
 mod slice;
 mod small;

@@ -39,7 +39,7 @@ pub(crate) fn damage(dir: &Path, kind: u16) -> PathBuf {
             let mut bytes = sound.clone();
             bytes[block * 4096 + 200] ^= 0x40;
             overwrite(&path, &bytes);
-            let found = vectra::verify(dir).expect("an index").findings;
+            let found = vectra::verify_deep(dir).expect("an index").findings;
             if found.iter().any(|finding| finding.problem.contains(&format!("section {kind} "))) {
                 return path;
             }
@@ -66,7 +66,7 @@ fn damaged_codes_are_encoded_again() {
     assert_eq!(index.query(&[0.3, 0.4, 0.5]).top_k(300).exact().run().expect("sound vectors").len(), 300);
     index.compact().expect("nothing is damaged any more");
     index.close().expect("a healthy disk");
-    assert_eq!(vectra::verify(&root).expect("an index").findings, []);
+    assert_eq!(vectra::verify_deep(&root).expect("an index").findings, []);
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn run(settings: &Settings, seed: u64, ops: usize) -> u64 {
     }
     drop(kept);
     run.index.take().expect("open").close().expect("no faults");
-    let report = world.builder().verify("/index").expect("an index is there");
+    let report = world.builder().verify_deep("/index").expect("an index is there");
     assert!(report.findings.is_empty(), "seed {seed}: {:?}", report.findings);
     world.fs.trace_hash()
 }

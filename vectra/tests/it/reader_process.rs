@@ -118,5 +118,5 @@ fn a_reader_in_another_process_follows_and_its_death_frees_what_it_held() {
     // What it holds, not more: every part is named by the newest manifest.
     assert!(count("seg") <= 5, "{}", count("seg"));
     index.close().expect("closed");
-    assert!(vectra::verify(&path).expect("verified").findings.is_empty());
+    assert!(vectra::verify_deep(&path).expect("verified").findings.is_empty());
 }

@@ -169,7 +169,7 @@ fn a_reader_changes_nothing_but_its_pin() {
     let before = world.fs.calls();
     assert!(!reader.refresh().expect("nothing happened"), "there is nothing new");
     assert_eq!(world.fs.calls(), before, "and nothing is synced or pinned for that");
-    quietly(&mut || drop(world.builder().verify("/index").expect("verified")));
+    quietly(&mut || drop(world.builder().verify_deep("/index").expect("verified")));
     drop(reader);
     assert!(names(&world.fs, "/index/pins").is_empty());
 }

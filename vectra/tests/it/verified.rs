@@ -82,6 +82,6 @@ fn damage_found_by_the_job_is_repaired_from_the_truth() {
         assert_eq!(exact(&index), before);
         index.compact().expect("a healthy disk");
         index.close().expect("a healthy disk");
-        assert_eq!(vectra::verify(&root).expect("an index").findings, []);
+        assert_eq!(vectra::verify_deep(&root).expect("an index").findings, []);
     }
 }

@@ -45,7 +45,8 @@ pub(super) fn check(tree: &Tree, findings: &mut Findings) {
         for dependency in &member.dependencies {
             let Some(to) = level(dependency) else { continue };
             // The core, the facade and some parts enable features of their own in their own tests.
-            let own_tests = matches!(from, Level::Core | Level::Part | Level::Facade) && dependency == &member.name;
+            let own_tests =
+                matches!(from, Level::Core | Level::Part | Level::Facade) && dependency == &member.name;
             if !own_tests && !allowed(from, to) {
                 let message = format!("forbidden arrow {} -> {dependency} ({from:?} -> {to:?})", member.name);
                 findings.problem(&manifest, 0, message);

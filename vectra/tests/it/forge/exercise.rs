@@ -75,7 +75,7 @@ pub(crate) fn exercise(folder: &Folder, road: Road) -> Outcome {
 
 fn walk(fs: &Arc<Guarded>, road: Road, outcome: &mut Outcome) {
     let sandbox = Sandbox::on(fs.clone(), 9);
-    let report = outcome.note(sandbox.builder().verify(ROOT));
+    let report = outcome.note(sandbox.builder().verify_deep(ROOT));
     outcome.noticed = report.is_none_or(|report| !report.findings.is_empty());
     let Some(index) = outcome.note(sandbox.builder().open(ROOT)) else { return };
     outcome.opened = true;

@@ -46,7 +46,7 @@ fn wrong<T>(text: String) -> Result<T, Broken> {
 }
 
 /// Everything a snapshot lists, page by page.
-pub(super) fn collect(snapshot: &Snapshot) -> Result<Model, Broken> {
+pub(crate) fn collect(snapshot: &Snapshot) -> Result<Model, Broken> {
     let mut found: Vec<Item> = Vec::new();
     let mut after = None;
     loop {

@@ -8,7 +8,7 @@ mod meddler;
 mod op;
 mod script;
 
-pub(crate) use check::{Broken, check, check_items};
+pub(crate) use check::{Broken, check, check_items, collect};
 pub(crate) use film::Shot;
 pub(crate) use ledger::Ledger;
 pub(crate) use material::{Model, id, item};

@@ -1,0 +1,103 @@
+//! `vectra wal dump`: everything that stands in the log, damaged or not.
+
+use serde_json::{Value as Json, json};
+use vectra::{Control, DumpEntry, DumpFrame, Effect, LoggedOp};
+
+use crate::args::WalCommand;
+use crate::exit::Exit;
+use crate::failure::{Failure, Result};
+use crate::output::{Output, id_json, shorten};
+
+/// Characters of operations on one line of text.
+const LINE: usize = 160;
+
+pub(super) fn run(command: &WalCommand, output: &mut Output) -> Result<Exit> {
+    let WalCommand::Dump(args) = command;
+    let mut outcome = Ok(());
+    let dumped = vectra::dump_log(&args.index, &mut |entry, ops| {
+        if outcome.is_ok() {
+            let json = output.is_json();
+            outcome = if json { output.json(&as_json(&entry, ops)) } else { show(&entry, ops, output) };
+        }
+    });
+    dumped.map_err(|e| Failure::of_index(&e, &args.index))?;
+    outcome.map(|()| Exit::Ok)
+}
+
+fn name(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Put => "put",
+        Effect::Delete => "delete",
+        Effect::Update => "update",
+        _ => "other",
+    }
+}
+
+fn control(control: Option<Control>) -> String {
+    match control {
+        Some(Control::Seal(next)) => format!("seal, next file {next}"),
+        Some(Control::Mark) => "mark".to_owned(),
+        Some(Control::Checkpoint(checkpoint)) => {
+            format!("checkpoint of generation {}", checkpoint.generation)
+        }
+        _ => "unknown control frame".to_owned(),
+    }
+}
+
+fn as_json(entry: &DumpEntry<'_>, ops: Option<Vec<LoggedOp>>) -> Json {
+    let op = |op: LoggedOp| json!({"lsn": op.lsn, "op": name(op.effect), "id": id_json(&op.id)});
+    match entry {
+        DumpEntry::File { name, seq, len, header } => json!({
+            "entry": "file", "name": name, "seq": seq, "bytes": len,
+            "first_lsn": header.as_ref().ok().map(|header| header.first_lsn),
+            "problem": header.as_ref().err(),
+        }),
+        DumpEntry::Frame(frame) if frame.is_control => json!({
+            "entry": "control", "seq": frame.seq, "offset": frame.offset, "what": control(frame.control),
+            "durable_lsn": frame.durable_lsn,
+        }),
+        DumpEntry::Frame(frame) => json!({
+            "entry": "frame", "seq": frame.seq, "offset": frame.offset, "kind": frame.kind,
+            "first_lsn": frame.first_lsn, "operations": frame.op_count, "bytes": frame.payload.len(),
+            "durable_lsn": frame.durable_lsn, "unix_ms": frame.hlc >> 16,
+            "ops": ops.map(|ops| ops.into_iter().map(op).collect::<Vec<_>>()),
+        }),
+        DumpEntry::Damage { seq, offset, len, reason } => {
+            json!({"entry": "damage", "seq": seq, "offset": offset, "bytes": len, "problem": reason})
+        }
+        DumpEntry::Ignored { name } => json!({"entry": "ignored", "name": name}),
+        _ => json!({"entry": "unknown"}),
+    }
+}
+
+fn show(entry: &DumpEntry<'_>, ops: Option<Vec<LoggedOp>>, output: &mut Output) -> Result<()> {
+    match entry {
+        DumpEntry::File { name, len, header: Ok(header), .. } => {
+            output.heading(&format!("{name}: {len} bytes, from LSN {}", header.first_lsn))
+        }
+        DumpEntry::File { name, len, header: Err(problem), .. } => {
+            output.heading(&format!("{name}: {len} bytes, header damaged: {problem}"))
+        }
+        DumpEntry::Frame(frame) => output.line(format!("  @{} {}", frame.offset, frame_text(frame, ops))),
+        DumpEntry::Damage { offset, len, reason, .. } => {
+            output.line(format!("  @{offset} damaged, {len} bytes: {reason}"))
+        }
+        DumpEntry::Ignored { name } => output.line(format!("{name}: no log file")),
+        _ => Ok(()),
+    }
+}
+
+fn frame_text(frame: &DumpFrame<'_>, ops: Option<Vec<LoggedOp>>) -> String {
+    if frame.is_control {
+        return control(frame.control);
+    }
+    let last = frame.first_lsn + u64::from(frame.op_count).max(1) - 1;
+    let what = match ops {
+        Some(ops) => {
+            let all: Vec<String> = ops.iter().map(|op| format!("{} {}", name(op.effect), op.id)).collect();
+            shorten(&all.join(", "), LINE)
+        }
+        None => format!("{} operations that cannot be read", frame.op_count),
+    };
+    format!("LSN {}..={last}: {what}", frame.first_lsn)
+}

@@ -1,0 +1,239 @@
+//! Checking a folder without changing it: quickly, or every byte of it.
+
+mod cold;
+mod folder;
+mod rows;
+mod segment;
+mod state;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use vectra_core::io::Fs;
+use vectra_tier::{LocalStore, Mode, PartRef, PartStore};
+use vectra_wal::{FileLog, Frame, Lsn};
+
+use crate::builder::Builder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::folder::check_format;
+use crate::manifest::{Chain, Loaded, Manifest, ManifestStore};
+use crate::progress::{Meter, Watch};
+use crate::reader::pin_newest;
+use crate::recover::{Outside, log_options, no_index, open_log_error};
+use crate::write::bulk::frame::{FRAME_LOAD, LoadFrame};
+use crate::write::op::{self, FRAME_BATCH};
+
+/// How often the log is looked at again before it is called damaged.
+const LOG_CHECKS: u32 = 3;
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The file or structure.
+    pub place: String,
+    /// What is wrong with it; names the file, and where one can be told, the bytes.
+    pub problem: String,
+    /// Whether data is affected; otherwise it is derived and rebuilt at the next open.
+    pub data: bool,
+}
+
+/// What [`verify`] looked at and found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The newest generation of the manifest.
+    pub generation: u64,
+    /// Parts checked.
+    pub parts: u64,
+    /// Bytes read and compared with their checksums; a quick check counts none.
+    pub bytes: u64,
+    /// What is wrong; empty when all is well.
+    pub findings: Vec<Finding>,
+    /// Names in the folder that nothing refers to: leftovers and files of others. No damage.
+    pub unknown: Vec<String>,
+}
+
+/// How thoroughly a folder is checked.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct VerifyOptions<'a> {
+    /// Read every byte, and look at every row, code and link; otherwise only what says what is where.
+    pub deep: bool,
+    /// Who is told how far it has come.
+    pub watch: Watch<'a>,
+}
+
+impl<'a> VerifyOptions<'a> {
+    /// A quick check.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A check of every byte.
+    pub fn deep() -> Self {
+        Self { deep: true, ..Self::default() }
+    }
+
+    /// Tells `watch` how far it has come.
+    #[must_use]
+    pub fn watch(mut self, watch: Watch<'a>) -> Self {
+        self.watch = watch;
+        self
+    }
+}
+
+/// Checks that the index in the folder `path` holds together: both manifests that are kept, the whole log, and of each
+/// part, those of checkpoints included, header, footer and directory. Rows are not read; [`verify_deep`] does that.
+///
+/// Changes nothing but a pin of its own while it runs; a writer may be at work there.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] if there is no index, [`ErrorKind::Io`]. Damage is not an error but a finding.
+pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
+    Builder::new().verify(path)
+}
+
+/// Checks every byte that the index in the folder `path` refers to, padding included, and what the bytes say: rows,
+/// ids and their shards, tombstones, LSNs, graphs, and that codes are those of the vectors.
+///
+/// Changes nothing but a pin of its own while it runs; a writer may be at work there.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_deep(path: impl AsRef<Path>) -> Result<Report> {
+    Builder::new().verify_deep(path)
+}
+
+pub(crate) fn verify_in(outside: &Outside, root: &Path, options: &VerifyOptions<'_>) -> Result<Report> {
+    let fs = &outside.fs;
+    let manifests = ManifestStore::new(Arc::clone(fs), root);
+    let mut report = Report::default();
+    // A writer at work meanwhile removes nothing that is looked at here.
+    let Some((chain, _pin)) = pin_newest(&manifests, root, outside)? else { return Err(no_index(root)) };
+    let Chain { loaded, damaged, highest, .. } = chain;
+    if let Some((generation, error)) = damaged {
+        report.find(format!("manifest/{generation:020}"), &error, true);
+    }
+    let Some(Loaded { manifest: newest, previous, previous_damaged, .. }) = loaded else { return Ok(report) };
+    if let Some(error) = previous_damaged {
+        report.find(format!("the generation before {}", newest.generation), &error, false);
+    }
+    report.generation = newest.generation;
+    match check_format(&**fs, root) {
+        Err(error) if error.kind() == ErrorKind::Io => return Err(error),
+        Err(error) => report.find("FORMAT", &error, true),
+        Ok(()) => {}
+    }
+    let store = LocalStore::new(Arc::clone(fs), root, Arc::clone(&outside.env.rng), Mode::Read);
+    let durable = report.check_log(&**fs, root, &newest, &|| {
+        // Looked at after the log: what a writer publishes, it notes there afterwards.
+        Ok(manifests.generations()?.last().copied().unwrap_or(0).max(highest))
+    })?;
+    let mut check = Check { store: &store, options, damaged: BTreeSet::new(), report };
+    check.parts(&newest, previous.as_ref());
+    check.cold(outside, root, &newest)?;
+    if options.deep {
+        check.segments(&newest, previous.as_ref());
+        check.states(&newest, durable);
+    }
+    let mut report = check.report;
+    report.check_note(&**fs, root)?;
+    report.name_unknown(&**fs, root, &newest, previous.as_ref())?;
+    Ok(report)
+}
+
+/// A check at work.
+struct Check<'a> {
+    store: &'a LocalStore,
+    options: &'a VerifyOptions<'a>,
+    /// Parts that were found damaged: nothing more is asked of them.
+    damaged: BTreeSet<uuid::Uuid>,
+    report: Report,
+}
+
+impl Check<'_> {
+    /// Every part that the manifests name, once.
+    fn parts(&mut self, newest: &Manifest, previous: Option<&Manifest>) {
+        let mut seen: BTreeSet<(uuid::Uuid, bool)> = BTreeSet::new();
+        let mut parts: Vec<(PartRef, bool)> = Vec::new();
+        for entry in newest.segments().chain(previous.into_iter().flat_map(Manifest::segments)) {
+            let derived = entry.index_part.as_ref().map(|part| part.id);
+            let named = entry.parts_in_folder().map(|part| (*part, derived != Some(part.id)));
+            parts.extend(named.filter(|(part, data)| seen.insert((part.id, *data))));
+        }
+        let meter = Meter::new(self.options.watch, parts.iter().map(|(part, _)| part.length).sum());
+        for (part, data) in parts {
+            self.part(&part, data);
+            meter.add(part.length);
+        }
+    }
+
+    fn part(&mut self, part: &PartRef, data: bool) {
+        self.report.parts += 1;
+        if self.options.deep {
+            self.report.bytes += part.length;
+        }
+        let place = format!("part {} ({})", part.id, part.role);
+        let problem = match self.store.open(part) {
+            Err(error) => Some(Error::caused(ErrorKind::Corrupt, "cannot be opened", error).to_string()),
+            Ok(handle) if self.options.deep => handle.verify().err().map(|damage| damage.to_string()),
+            Ok(_) => None,
+        };
+        if let Some(problem) = problem {
+            self.damaged.insert(part.id);
+            self.report.find(place, &problem, data);
+        }
+    }
+}
+
+impl Report {
+    fn find(&mut self, place: impl ToString, problem: &dyn std::fmt::Display, data: bool) {
+        self.findings.push(Finding { place: place.to_string(), problem: problem.to_string(), data });
+    }
+
+    /// Every frame, and every operation in it, and whether the log knows a manifest beyond the `highest`; the last LSN
+    /// that there is.
+    fn check_log(
+        &mut self,
+        fs: &dyn Fs,
+        root: &Path,
+        manifest: &Manifest,
+        highest: &dyn Fn() -> Result<u64>,
+    ) -> Result<Lsn> {
+        let settings = &manifest.settings;
+        let mut visit = |frame: Frame<'_>| match frame.kind {
+            FRAME_BATCH => op::decode(frame.payload, frame.op_count, settings.dim as usize, settings.element)
+                .map(drop)
+                .map_err(Into::into),
+            FRAME_LOAD => {
+                LoadFrame::decode(frame.payload, manifest.shards.len()).map(drop).map_err(Into::into)
+            }
+            kind => Err(format!("a frame of kind {kind}").into()),
+        };
+        let mut check = || FileLog::check(fs, &root.join("wal"), log_options(manifest), &mut visit);
+        let mut checked = check();
+        for _ in 0..LOG_CHECKS {
+            // A writer at work may be caught between two states; damage stays.
+            if checked.is_err() {
+                checked = check();
+            }
+        }
+        match checked {
+            Ok(found) => {
+                if let Some(noted) = found.checkpoint
+                    && noted.generation > highest()?
+                {
+                    let problem = "the log knows this manifest, and the folder lacks it";
+                    self.find(format!("manifest/{:020}", noted.generation), &problem, true);
+                }
+                self.unknown.extend(found.ignored.iter().map(|name| format!("wal/{name}")));
+                return Ok(found.last_lsn.max(manifest.durable_lsn()));
+            }
+            Err(error @ vectra_wal::OpenError::Io { .. }) => return Err(open_log_error(error)),
+            Err(error) => self.find("log", &open_log_error(error), true),
+        }
+        Ok(Lsn::MAX)
+    }
+}

@@ -1,0 +1,54 @@
+//! Every row of a segment, read the ordinary way, and the codes made from its vectors.
+
+use crate::error::{Error, Result};
+use crate::manifest::SegmentEntry;
+use crate::segment::index::SealedIndex;
+use crate::segment::truth::Truth;
+
+/// How far a stored norm may be from one computed here, as a share: kernels of other processors add in other orders.
+const NORM_TOLERANCE: f32 = 1e-4;
+
+/// Reads every row and checks that the columns agree with each other.
+pub(super) fn check(truth: &Truth, entry: &SegmentEntry) -> Result<()> {
+    for slot in 0..truth.rows() {
+        let encoded = truth.ids().encoded(slot)?;
+        if truth.ids().find(encoded)? != Some(slot) {
+            return Err(Error::corrupt(format!("the id of row {slot} does not lead back to it")));
+        }
+        truth.id(slot)?;
+        truth.metadata(slot)?;
+        let vector = truth.vectors(slot, 1)?;
+        if vector.to_f32().iter().any(|x| !x.is_finite()) {
+            return Err(Error::corrupt(format!("the vector of row {slot} is not finite")));
+        }
+        let (norm, expected) = (truth.inverse_norm(slot)?, vector.inverse_norm());
+        if truth.inverse_norms()?.is_some() && (norm - expected).abs() > NORM_TOLERANCE * expected {
+            return Err(Error::corrupt(format!("the norm of row {slot} is not that of its vector")));
+        }
+        let lsn = truth.lsn(slot)?;
+        // Rows of a bulk load carry none of their own.
+        if lsn != 0 && (lsn < entry.lsns.0 || lsn > entry.lsns.1) {
+            return Err(Error::corrupt(format!(
+                "the LSN {lsn} of row {slot} is outside its segment's range"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Encodes every vector again and compares.
+pub(super) fn check_codes(truth: &Truth, index: &SealedIndex, dim: usize) -> Result<()> {
+    const BLOCK: u32 = 1024;
+    let codes = index.codes();
+    let (codec, mut expected) = (codes.codec(), vec![0; codes.codec().row_bytes()]);
+    for first in (0..truth.rows()).step_by(BLOCK as usize) {
+        let vectors = truth.vectors(first, BLOCK.min(truth.rows() - first))?.to_f32();
+        for (vector, slot) in vectors.chunks_exact(dim).zip(first..) {
+            codec.encode(vector, &mut expected);
+            if codes.row(slot) != expected {
+                return Err(Error::corrupt(format!("the code of row {slot} is not that of its vector")));
+            }
+        }
+    }
+    Ok(())
+}

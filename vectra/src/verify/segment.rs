@@ -1,0 +1,77 @@
+//! One segment: its parts agree with each other and with what the manifest says of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use vectra_tier::{PartHandle, PartRef, PartStore};
+
+use super::Check;
+use super::rows;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{Manifest, SegmentEntry, Tier};
+use crate::segment::index::SealedIndex;
+use crate::segment::truth::Truth;
+
+impl Check<'_> {
+    /// The structure of every segment that any manifest names; of those that share their rows, the rows once.
+    pub(super) fn segments(&mut self, newest: &Manifest, previous: Option<&Manifest>) {
+        let mut read: BTreeSet<uuid::Uuid> = BTreeSet::new();
+        let mut derived: BTreeSet<uuid::Uuid> = BTreeSet::new();
+        let older = previous.into_iter().flat_map(|manifest| manifest.segments().map(move |e| (manifest, e)));
+        for (manifest, entry) in newest.segments().map(|entry| (newest, entry)).chain(older) {
+            if entry.tier == Tier::Cold || self.is_damaged([&entry.rows_part, &entry.meta_part]) {
+                continue;
+            }
+            if read.insert(entry.rows_part.id)
+                && let Err(error) = self.rows(manifest, entry)
+            {
+                self.damaged.insert(entry.rows_part.id);
+                self.report.find(format!("segment {}", entry.rows_part.id), &error, true);
+            }
+            let Some(index) = entry.index_part.filter(|part| !self.is_damaged([part])) else { continue };
+            if derived.insert(index.id)
+                && let Err(error) = self.index(manifest, entry, &index)
+            {
+                self.damaged.insert(index.id);
+                self.report.find(format!("part {} ({})", index.id, index.role), &error, false);
+            }
+        }
+    }
+
+    pub(super) fn is_damaged<const N: usize>(&self, parts: [&PartRef; N]) -> bool {
+        parts.iter().any(|part| self.damaged.contains(&part.id))
+    }
+
+    pub(super) fn open(&self, part: &PartRef) -> Result<Arc<PartHandle>> {
+        self.store.open(part).map_err(|e| Error::open_part(part, e))
+    }
+
+    pub(super) fn truth(&self, manifest: &Manifest, entry: &SegmentEntry) -> Result<Truth> {
+        let settings = &manifest.settings;
+        let truth = Truth::open(self.open(&entry.rows_part)?, self.open(&entry.meta_part)?, settings)?;
+        if truth.rows() != entry.rows {
+            let (rows, said) = (truth.rows(), entry.rows);
+            return Err(Error::corrupt(format!("it has {rows} rows; its manifest says {said}")));
+        }
+        Ok(truth)
+    }
+
+    fn rows(&self, manifest: &Manifest, entry: &SegmentEntry) -> Result<()> {
+        rows::check(&self.truth(manifest, entry)?, entry)
+    }
+
+    /// The graph holds together, and each code is the one of its vector.
+    fn index(&self, manifest: &Manifest, entry: &SegmentEntry, part: &PartRef) -> Result<()> {
+        let settings = &manifest.settings;
+        let index = SealedIndex::open(self.open(part)?, entry.rows, settings.dim as usize, settings.metric)?;
+        if let Some(graph) = index.graph() {
+            graph
+                .verify()
+                .map_err(|e| Error::caused(ErrorKind::Corrupt, "the graph does not hold together", e))?;
+        }
+        if self.is_damaged([&entry.rows_part, &entry.meta_part]) {
+            return Ok(());
+        }
+        rows::check_codes(&self.truth(manifest, entry)?, &index, settings.dim as usize)
+    }
+}
