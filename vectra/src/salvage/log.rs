@@ -12,6 +12,7 @@ use vectra_wal::{FileLog, Frame, Lsn};
 use super::SalvageReport;
 use super::harvest::{Harvest, print};
 use super::plan::Plan;
+use crate::write::bulk::frame::{FRAME_LOAD, LoadFrame};
 use crate::write::op::{self, FRAME_BATCH, Op};
 
 /// What became of an id.
@@ -51,6 +52,7 @@ pub(super) fn read(
         let (first, last) = (frame.first_lsn, frame.first_lsn + u64::from(frame.op_count).max(1) - 1);
         let ops = match frame.kind {
             FRAME_BATCH => op::decode(frame.payload, frame.op_count, dim, element).map_err(|e| e.to_string()),
+            FRAME_LOAD => load(plan, frame.payload),
             kind => Err(format!("a frame of kind {kind}")),
         };
         match ops {
@@ -79,6 +81,16 @@ pub(super) fn read(
         }
     }
     writes
+}
+
+/// A bulk load that a manifest names is in the parts; of another one only the log knows the parts, which are not read.
+fn load(plan: &Plan, payload: &[u8]) -> Result<Vec<Op>, String> {
+    let load = LoadFrame::decode(payload, plan.covered.len()).map_err(|e| e.to_string())?;
+    let named = |part| plan.pieces.iter().any(|piece| piece.rows_part == part);
+    if load.segments.iter().all(|segment| named(segment.rows_part)) {
+        return Ok(Vec::new());
+    }
+    Err("a bulk load whose parts no manifest names yet; they are in `seg`, but are not salvaged".to_owned())
 }
 
 /// Takes over what the log says is missing of it.

@@ -65,6 +65,10 @@ impl Check<'_> {
         let truth = self.truth(manifest, entry)?;
         let (dead, overlay) = open_amendments(self.store, entry)?;
         check_amendments(entry, &dead, &overlay, upto)?;
+        let found = truth.ledger(&dead, &overlay)?;
+        if entry.ledger().is_some_and(|said| said != found) {
+            return Err(Error::corrupt("its live rows do not add up to the sum in the manifest"));
+        }
         for slot in 0..truth.rows() {
             let id = truth.ids().encoded(slot)?;
             let routed = usize::from(manifest.shard_map.route(id));
