@@ -75,12 +75,13 @@ impl Command {
             Self::Query(args) => args.json,
             Self::Get(args) => args.json,
             Self::Delete(args) => args.json,
-            Self::Info(args) | Self::Compact(args) => args.json,
+            Self::Info(args) | Self::Compact(args) | Self::Checkpoint(CheckpointCommand::List(args)) => {
+                args.json
+            }
             Self::Verify(args) => args.json,
             Self::Backup(args) => args.json,
             Self::Restore(args) => args.json,
             Self::Checkpoint(CheckpointCommand::Create(args) | CheckpointCommand::Drop(args)) => args.json,
-            Self::Checkpoint(CheckpointCommand::List(args)) => args.json,
             Self::Salvage(args) => args.json,
             Self::Wal(WalCommand::Dump(args)) => args.json,
         }

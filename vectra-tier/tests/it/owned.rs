@@ -47,7 +47,7 @@ fn what_changes_in_the_file_is_caught_before_and_kept_out_after() -> Result<(), 
     let section = PartHandle::open(&*fs, &path, &part, Mode::Map)?.section(SectionKind(1), 0)?;
     assert!(!section.bytes().is_owned(), "mapped");
     let copy = section.owned_verified()?;
-    assert!(copy.is_owned() && copy.as_ptr() as usize % HUGE_PAGE == 0);
+    assert!(copy.is_owned() && (copy.as_ptr() as usize).is_multiple_of(HUGE_PAGE));
     let at = 4096 + 2 * PAGE + 9;
     file.write_all_at(&[!bytes[at]], at as u64)?;
     assert_eq!(section.bytes()[at - 4096], !bytes[at], "the map shows what the file has become");

@@ -62,9 +62,9 @@ fn a_backup_is_an_index_and_restores_to_the_same() {
         let settings = tiny(Metric::Cosine, shards);
         let mut run = started(&world, &settings, &some());
         run.index().create_checkpoint("kept").expect("made");
-        let kept = run.ledger.now.clone();
+        let kept = Model::clone(&run.ledger.now);
         run.all(&[Op::Delete(vec![1, 9]), Op::Insert(vec![30])]).unwrap_or_else(|e| panic!("{e}"));
-        let (model, lsn) = (run.ledger.now.clone(), run.index().snapshot().lsn());
+        let (model, lsn) = (Model::clone(&run.ledger.now), run.index().snapshot().lsn());
         let told = Mutex::new(Vec::new());
         let tell = |progress: Progress| told.lock().expect("no panic").push(progress);
         let options = BackupOptions::new().link(link).watch(Watch::new(&tell));
@@ -212,11 +212,11 @@ fn script(run: &mut Run<'_>, [allowed, acknowledged]: &mut [Vec<Model>; 2]) -> R
     use Op::{Compact, Delete, Flush, Insert, Update};
     run.all(&[Insert((1..9).collect()), Flush, Update(vec![1]), Insert(vec![9])])?;
     run.index().create_checkpoint("one")?;
-    *allowed = vec![run.ledger.now.clone()];
+    *allowed = vec![Model::clone(&run.ledger.now)];
     run.index().backup(BACKUP)?;
     acknowledged.clone_from(allowed);
     run.all(&[Delete(vec![2, 9]), Compact, Insert(vec![10, 11])])?;
-    allowed.push(run.ledger.now.clone());
+    allowed.push(Model::clone(&run.ledger.now));
     run.index().backup(BACKUP)?;
     allowed.remove(0);
     acknowledged.clone_from(allowed);

@@ -52,7 +52,7 @@ fn a_snapshot_does_not_change_and_outlives_the_index() {
         &mut run,
         &[Op::Insert((1..20).collect()), Op::Flush, Op::Update(vec![1, 2]), Op::Insert(vec![20, 21])],
     );
-    let (pinned, model) = (run.index().snapshot(), run.ledger.now.clone());
+    let (pinned, model) = (run.index().snapshot(), Model::clone(&run.ledger.now));
     for op in upheaval() {
         work(&mut run, &[op]);
         check(&pinned, &model, settings.metric, 1).unwrap_or_else(|e| panic!("{e}"));
@@ -78,7 +78,7 @@ fn a_checkpoint_stays_through_everything_and_goes_when_dropped() {
         );
         work(&mut run, &[Op::Insert(vec![20, 21])]);
         let info = run.index().create_checkpoint("before").expect("made");
-        let model = run.ledger.now.clone();
+        let model = Model::clone(&run.ledger.now);
         assert_eq!(info.lsn, run.index().stats().durable_lsn);
         work(&mut run, &upheaval());
         work(&mut run, &[Op::Close, Op::Compact, Op::Kill]);
@@ -123,7 +123,7 @@ type Kept = BTreeMap<&'static str, Vec<Option<Model>>>;
 fn script(run: &mut Run<'_>, kept: &mut Kept) -> Result<(), Broken> {
     use Op::{Close, Compact, Delete, Flush, Insert, Steps, Update, Upsert};
     let make = |run: &Run<'_>, kept: &mut Kept, name| {
-        kept.insert(name, vec![None, Some(run.ledger.now.clone())]);
+        kept.insert(name, vec![None, Some(Model::clone(&run.ledger.now))]);
         run.index().create_checkpoint(name)?;
         kept.get_mut(name).expect("just put there").remove(0);
         Ok::<_, Broken>(())

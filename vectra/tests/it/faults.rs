@@ -145,7 +145,7 @@ fn sweep(test: &'static str, sticky: bool) {
                 if !all[model].get(n - 1).is_some_and(|kind| concerns(fault, *kind)) {
                     continue;
                 }
-                let power_cut = (n / 3 + i + seed as usize) % 2 == 0;
+                let power_cut = (n / 3 + i + seed as usize).is_multiple_of(2);
                 let failure = Failure { n: n as u64, fault, sticky, power_cut, model };
                 fail_call(&workload, failure).unwrap_or_else(|e| panic!("workload {seed}, {failure:?}: {e}"));
                 evidence.add("failed calls", 1);

@@ -28,7 +28,7 @@ struct Gate {
     changed: Condvar,
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 impl Gate {
     fn pass(&self) {

@@ -118,7 +118,7 @@ fn a_stale_read_is_named_or_makes_no_difference() {
 fn slowness_and_jumps_of_the_clock_change_no_answer() {
     let jump = |unix_ms| Fault::ClockJump { unix_ms };
     let faults =
-        [Fault::Slow { by: Duration::from_secs(60) }, jump(0), jump(4_102_444_800_000), jump(u64::MAX / 4)];
+        [Fault::Slow { by: Duration::from_mins(1) }, jump(0), jump(4_102_444_800_000), jump(u64::MAX / 4)];
     for (n, fault) in (0..).zip(faults) {
         for settings in [tiny(Metric::L2, 1), tiny(Metric::L2, 2).with_durability(INTERVAL)] {
             let world = World::new(n, MODELS[n as usize % 3]);
@@ -132,7 +132,7 @@ fn slowness_and_jumps_of_the_clock_change_no_answer() {
                 .and_then(|()| run.all(&script()))
                 .and_then(|()| check(&run.index().snapshot(), &run.ledger.now, settings.metric, n))
                 .unwrap_or_else(|e| panic!("{fault:?}: {e}"));
-            let took = vectra_core::env::Clock::now(&*world.clock) - before;
+            let took = vectra_core::env::Clock::now(&*world.clock).checked_sub(before).expect("time goes on");
             assert!(n > 0 || took > Duration::from_secs(60 * world.fs.calls()), "{took:?}");
             let ledger = run.ledger.clone();
             drop(run);

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::forge::{Evidence, Folder, Outcome, Road, exercise, is_long, large, mutate, small};
 
 /// So long may one mutant take before it counts as a loop; a thousand times more than any does.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Debug, Default)]
 struct Tally {

@@ -249,7 +249,8 @@ fn readers_do_not_get_in_the_way_of_recovery() {
             }
         }
         // Gone without a word, as far as a test can.
-        Ok(std::mem::forget(readers))
+        let _: () = std::mem::forget(readers);
+        Ok(())
     };
     let whole = World::new(6, MODELS[0]);
     let (mut run, created) = Run::create(&whole, &settings);

@@ -135,7 +135,7 @@ fn tear(steps: &[Step], model: CrashModel, evidence: &mut Evidence) -> Result<()
 fn survive(disk: SimFs, shot: &Shot) -> Result<(), Broken> {
     let world = World::on(disk, shot.call());
     let mut run = Run::recover(&world, &settings(), &shot.ledger)?;
-    if shot.call() % 8 == 0 {
+    if shot.call().is_multiple_of(8) {
         check(&run.index().snapshot(), &run.ledger.now, Metric::L2, 1)?;
     }
     run.all(&[Op::Upsert(vec![2, 60])])?;

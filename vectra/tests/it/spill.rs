@@ -95,7 +95,7 @@ fn objects(store: &FaultyStore) -> usize {
     let sound = store.fork();
     let listed = |index: &str| remote(&sound).under(index).list().expect("no trouble").parts.len();
     let mut names: Vec<String> = store.trace().into_iter().map(|(_, name)| name).collect();
-    names.retain(|name| name.ends_with(".part"));
+    names.retain(|name| Path::new(name).extension().is_some_and(|extension| extension == "part"));
     names.sort();
     names.dedup();
     names.first().and_then(|name| name.split('/').nth(1)).map_or(0, listed)

@@ -39,7 +39,8 @@ pub(crate) fn item(key: u64) -> Item {
     let mut dice = Dice::new(key ^ 0x17e3);
     let vector: Vec<f32> = (0..4).map(|_| (dice.below(64) as f32 - 31.5) / 16.0).collect();
     let tag = ["red", "green", "blue"][dice.below(3)];
-    let metadata = [("tag", Value::from(tag)), ("n", Value::from(key)), ("on", Value::from(key % 2 == 0))];
+    let metadata =
+        [("tag", Value::from(tag)), ("n", Value::from(key)), ("on", Value::from(key.is_multiple_of(2)))];
     let id = if key.is_multiple_of(2) { vectra::ItemId::from(key) } else { format!("key-{key}").into() };
     Item::new(id, vector).with_metadata(metadata)
 }

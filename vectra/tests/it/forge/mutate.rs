@@ -1,5 +1,7 @@
 //! Random changes that know where the fields are, made in one file, with every sum right afterwards.
 
+use std::fmt::Write as _;
+
 use vectra_core::testing::oracle::Dice;
 
 use super::folder::Folder;
@@ -46,7 +48,7 @@ fn forge_part(part: &mut ForgedPart, dice: &mut Dice, what: &mut String) {
             _ => {
                 let section = dice.below(part.sections.len());
                 let section = &mut part.sections[section];
-                what.push_str(&format!(", section {}", section.kind()));
+                _ = write!(what, ", section {}", section.kind());
                 change(&mut section.bytes, dice);
             }
         }
@@ -68,7 +70,7 @@ fn resize(part: &mut ForgedPart, dice: &mut Dice, what: &mut String) {
         3 => len + 4 * dice.below(5),
         _ => len * 2,
     };
-    what.push_str(&format!(", section {} of {new} bytes for {len}", section.kind()));
+    _ = write!(what, ", section {} of {new} bytes for {len}", section.kind());
     section.bytes.resize(new, dice.bits() as u8);
     if dice.below(2) == 0 {
         change(&mut part.header[48..52], dice);
@@ -110,10 +112,10 @@ fn forge_log(file: &mut [u8], dice: &mut Dice, what: &mut String) {
         let (at, len) = found[dice.below(found.len())];
         let end = file.len();
         if dice.below(3) == 0 {
-            what.push_str(&format!(", header of the frame at {at}"));
+            _ = write!(what, ", header of the frame at {at}");
             change(&mut file[at + 8..(at + 56).min(end)], dice);
         } else if len > 0 {
-            what.push_str(&format!(", payload of the frame at {at}"));
+            _ = write!(what, ", payload of the frame at {at}");
             change(&mut file[(at + 56).min(end)..(at + 56 + len).min(end)], dice);
         }
     }
