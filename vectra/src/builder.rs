@@ -142,6 +142,10 @@ impl Builder {
         self
     }
 
+    #[cfg_attr(
+        not(feature = "remote"),
+        expect(clippy::unnecessary_wraps, reason = "with `remote` there is a URL that may be wrong")
+    )]
     fn outside(self) -> Result<Outside> {
         let threads = self
             .threads
