@@ -62,8 +62,8 @@ fn concerns(fault: Fault, kind: CallKind) -> bool {
     }
 }
 
-/// Runs the script on a disk that fails some call; every error is taken, and reads must go on.
-fn endure(world: &World, workload: &Workload) -> Result<Ledger, Broken> {
+/// Runs the script on a disk that fails call `n`; every error is taken, and reads must go on.
+fn endure(world: &World, workload: &Workload, n: u64) -> Result<Ledger, Broken> {
     let (mut run, created) = Run::create(world, &workload.settings);
     match created {
         Err(Broken::Engine(e)) => return blameless(&e).map(|()| run.ledger),
@@ -76,6 +76,9 @@ fn endure(world: &World, workload: &Workload) -> Result<Ledger, Broken> {
         }
         if run.index.is_none() {
             break;
+        }
+        if world.fs.calls() < n {
+            continue;
         }
         check_items(&run.index().snapshot(), &run.ledger.now)
             .map_err(|e| Broken::Wrong(format!("reading after {op:?}: {e}")))?;
@@ -111,7 +114,7 @@ fn fail_call(workload: &Workload, failure: Failure) -> Result<(), Broken> {
     let settings = &workload.settings;
     let world = workload.world(model);
     world.fs.fail_call(n, fault, sticky);
-    let ledger = endure(&world, workload)?;
+    let ledger = endure(&world, workload, n)?;
     world.fs.clear_faults();
     // A sync that failed may have left names that look durable; a creation that failed is begun afresh elsewhere.
     let power_cut = power_cut || !ledger.created;

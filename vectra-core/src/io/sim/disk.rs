@@ -358,9 +358,11 @@ impl Disk {
         replaced
     }
 
-    /// Refuses what Windows refuses for open files.
+    /// Refuses what Windows refuses for open files: to take their last name away.
     pub(super) fn require_closed(&self, id: InodeId) -> io::Result<()> {
-        if self.model == CrashModel::Windows && self.open.contains_key(&id) {
+        let names =
+            || self.dirs().flat_map(|(_, dir)| dir.names.values()).filter(|named| **named == id).count();
+        if self.model == CrashModel::Windows && self.open.contains_key(&id) && names() < 2 {
             return Err(ErrorKind::PermissionDenied.into());
         }
         Ok(())

@@ -76,9 +76,9 @@ pub enum CrashModel {
     /// Name operations survive as a prefix of their order over the whole volume, renames always whole, and syncing any
     /// file or directory makes all names durable. Nothing ties the content of files to their names. Sectors
     /// written since the file's last sync are kept or dropped whole, each on its own, with zeros where new ones are
-    /// missing; the length is any that the file had since. A file that is open can be neither removed nor replaced by a
-    /// rename (`PermissionDenied`), though it can be renamed itself, as the standard library opens files; a read-only
-    /// one can be removed.
+    /// missing; the length is any that the file had since. The last name of a file that is open can be neither removed
+    /// nor replaced by a rename (`PermissionDenied`), though it can be renamed, as the standard library opens files; a
+    /// read-only file can be removed.
     Windows,
 }
 

@@ -56,6 +56,8 @@ fn open_files_are_neither_removed_nor_replaced() {
     fs.rename(p("a"), p("moved")).expect("it may be renamed itself");
     fs.rename(p("moved"), p("a")).expect("and back");
     assert_eq!(refused(fs.rename(p("b"), p("a"))), ErrorKind::PermissionDenied);
+    fs.link(p("a"), p("other")).expect("new");
+    fs.remove(p("other")).expect("not its last name");
     let again = fs.open(p("a"), Access::Read).expect("there");
     drop(held);
     assert_eq!(refused(fs.remove(p("a"))), ErrorKind::PermissionDenied, "by the other handle");
