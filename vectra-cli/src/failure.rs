@@ -71,9 +71,9 @@ impl Failure {
                 "vectra import FILE --into {name} makes an index from a file, vectra create {name} --dim N an empty one"
             )),
             Exit::Conflict => failure.hint(format!(
-                "wait until the process that holds {name} ends, or stop it; vectra query, get, info and verify work meanwhile"
+                "wait until the process that holds {name} ends, or stop it; vectra query, get, info, verify, salvage and wal dump work meanwhile"
             )),
-            Exit::Corrupt => failure.hint(format!("vectra verify {name} lists what is damaged")),
+            Exit::Corrupt => failure.hint(format!("vectra verify {name} --deep lists what is damaged")),
             _ => failure,
         }
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use vectra_tier::{OpenError, PartRef, ReadError};
+use vectra_tier::container::WriteError;
+use vectra_tier::{OpenError, PartRef, ReadError, Role, StoreError};
 
 /// What a caller can do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +16,7 @@ pub enum ErrorKind {
     NotFound,
     /// It is there already, or somebody else holds it.
     Conflict,
-    /// Stored bytes are damaged; run `verify`.
+    /// Stored bytes are damaged; run [`crate::verify_deep`].
     Corrupt,
     /// The operating system refused.
     Io,
@@ -69,11 +70,28 @@ impl Error {
 
     pub(crate) fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
         let kind = match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::Full,
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            _ => ErrorKind::Io,
+            _ => kind_of_write(&source),
         };
         Self::caused(kind, doing, source)
+    }
+
+    /// An error of writing a part.
+    pub(crate) fn write_part(role: Role, source: WriteError) -> Self {
+        let kind = match &source {
+            WriteError::Io { source, .. } => kind_of_write(source),
+            _ => ErrorKind::Io,
+        };
+        Self::caused(kind, format!("the part `{role}` of a segment cannot be written"), source)
+    }
+
+    /// An error of publishing a part that was written.
+    pub(crate) fn publish_part(part: &PartRef, source: StoreError) -> Self {
+        let kind = match &source {
+            StoreError::Io { source, .. } => kind_of_write(source),
+            _ => ErrorKind::Io,
+        };
+        Self::caused(kind, format!("the part {} cannot be published", part.id), source)
     }
 
     /// An error of opening a part that a manifest names. A file system that fails is not taken for damage: trying again
@@ -85,7 +103,7 @@ impl Error {
             OpenError::Away { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Corrupt,
         };
-        let advice = if kind == ErrorKind::Corrupt { "; run `vectra verify`" } else { "" };
+        let advice = if kind == ErrorKind::Corrupt { "; run `vectra verify --deep`" } else { "" };
         Self::caused(kind, format!("the part {} ({}) cannot be opened{advice}", part.id, part.role), source)
     }
 
@@ -93,13 +111,25 @@ impl Error {
     pub(crate) fn read_part(source: ReadError) -> Self {
         match &source {
             ReadError::Io { .. } => Self::caused(ErrorKind::Io, "a segment part cannot be read", source),
-            _ => Self::caused(ErrorKind::Corrupt, "a segment part is damaged; run `vectra verify`", source),
+            _ => Self::caused(
+                ErrorKind::Corrupt,
+                "a segment part is damaged; run `vectra verify --deep`",
+                source,
+            ),
         }
     }
 
     /// What can be done about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+}
+
+/// A disk that is full is told apart from one that fails: room can be made.
+fn kind_of_write(source: &std::io::Error) -> ErrorKind {
+    match source.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+        _ => ErrorKind::Io,
     }
 }
 

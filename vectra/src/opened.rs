@@ -12,7 +12,7 @@ pub struct OpenReport {
     /// The damaged newer generation that it stands in for, if there was one. Nothing is missing: the log made up for
     /// what that one held more.
     pub fell_back_from: Option<u64>,
-    /// Damage that was got over. [`crate::verify`] looks at everything; opening sees only what it needs.
+    /// Damage that was got over. [`crate::verify_deep`] looks at everything; opening sees only what it needs.
     pub damage: Vec<Finding>,
     /// Frames of the log that were replayed.
     pub frames: u64,

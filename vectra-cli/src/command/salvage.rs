@@ -31,7 +31,7 @@ pub(super) fn run(args: &SalvageArgs, output: &mut Output) -> Result<Exit> {
                 failure.hint("for example --dim 384 --metric cosine, and --out a folder beside the index")
             }
             Exit::Conflict => failure.hint("--out names a folder that is new or empty"),
-            _ => failure.hint("vectra verify INDEX lists what is damaged"),
+            _ => failure.hint("vectra verify INDEX --deep lists what is damaged"),
         }
     })?;
     if output.is_json() {

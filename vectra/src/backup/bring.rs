@@ -57,17 +57,17 @@ impl Folder {
             self.fs.remove(&name).map_err(failed)?;
             return Err(match source.verify() {
                 Err(report) => {
-                    let text =
-                        format!("the part {} ({}) is damaged; run `vectra verify`", part.id, part.role);
+                    let text = format!(
+                        "the part {} ({}) is damaged; run `vectra verify --deep`",
+                        part.id, part.role
+                    );
                     Error::caused(ErrorKind::Corrupt, text, report)
                 }
                 Ok(()) => Error::new(ErrorKind::Io, format!("a copy differs from what was read: {damage}")),
             });
         }
         if brought == Brought::Copied {
-            let failed =
-                |e| Error::caused(ErrorKind::Io, format!("the part {} cannot be published", part.id), e);
-            self.store.publish(part).map_err(failed)?;
+            self.store.publish(part).map_err(|e| Error::publish_part(part, e))?;
         } else {
             meter.add(part.length);
         }

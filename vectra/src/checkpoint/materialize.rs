@@ -7,7 +7,7 @@ use vectra_tier::{OpenError, PartHandle, PartRef, PartStore};
 use vectra_wal::Lsn;
 
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::manifest::{SegmentEntry, Tier};
 use crate::segment::build::{
     RowSource, TruthWriter, WrittenTruth, write_codes, write_overlay, write_tombstones,
@@ -64,7 +64,7 @@ impl Engine {
     /// Opens the parts of `entry` that are in the folder, so that they are not collected. The caller holds the lock
     /// of commits.
     pub(crate) fn hold(&self, entry: &SegmentEntry, held: &mut Vec<Arc<PartHandle>>) -> Result<()> {
-        for part in entry.parts_in_folder() {
+        for part in entry.home_parts() {
             match self.store.open(part) {
                 Ok(handle) => held.push(handle),
                 // Damage to what is derived is survived.
@@ -181,8 +181,7 @@ impl Materializer<'_> {
     /// Publishes a part and opens it before any collection can see it.
     fn publish(&mut self, part: PartRef) -> Result<PartRef> {
         let _no_collection = self.engine.committed.lock();
-        let failed = |e| Error::caused(ErrorKind::Io, format!("the part {} cannot be published", part.id), e);
-        self.store.publish(&part).map_err(failed)?;
+        self.store.publish(&part).map_err(|e| Error::publish_part(&part, e))?;
         self.done.held.push(self.store.open(&part).map_err(|e| Error::open_part(&part, e))?);
         self.done.fresh.push(part);
         Ok(part)

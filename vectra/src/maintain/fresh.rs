@@ -1,12 +1,10 @@
 //! Parts on their way: written, but named by no manifest yet.
 
-use std::io;
-
 use uuid::Uuid;
-use vectra_tier::{PartRef, StoreError};
+use vectra_tier::PartRef;
 
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// The new parts of one step. What no manifest names by the time this is dropped is removed again, so that a step that
 /// fails, and fails again, does not fill the disk.
@@ -68,10 +66,6 @@ impl Engine {
     pub(crate) fn publish_part(&self, part: &PartRef) -> Result<()> {
         self.maintenance.fresh.lock().insert(part.id);
         self.maintenance.written.add(part);
-        self.store.publish(part).map_err(|error| {
-            let full = matches!(&error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull);
-            let kind = if full { ErrorKind::Full } else { ErrorKind::Io };
-            Error::caused(kind, format!("the part {} cannot be published", part.id), error)
-        })
+        self.store.publish(part).map_err(|e| Error::publish_part(part, e))
     }
 }

@@ -80,15 +80,6 @@ impl SegmentEntry {
     }
 }
 
-impl SegmentEntry {
-    /// The parts of it that are in the folder.
-    pub(crate) fn parts_in_folder(&self) -> impl Iterator<Item = &PartRef> {
-        let amending = [&self.deletes, &self.overlay].map(|part| part.as_ref().map(|part| part.id));
-        let hot = self.tier == Tier::Hot;
-        self.parts().filter(move |part| hot || amending.contains(&Some(part.id)))
-    }
-}
-
 /// One shard: its sealed segments, oldest first, and how much of the log they cover.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct ShardEntry {

@@ -60,7 +60,7 @@ pub(crate) struct WrittenTruth {
 impl<'a> TruthWriter<'a> {
     pub(crate) fn begin(store: &'a dyn PartStore, settings: &Settings) -> Result<Self> {
         let metadata = vectra_metadata::Builder::new(&settings.schema()?);
-        let mut part = store.writer(Role::Rows, 0, 0).map_err(|e| write_error(Role::Rows, e))?;
+        let mut part = store.writer(Role::Rows, 0, 0).map_err(|e| Error::write_part(Role::Rows, e))?;
         part.begin(VECTORS, DEFAULT_FIELD);
         Ok(Self {
             store,
@@ -77,7 +77,7 @@ impl<'a> TruthWriter<'a> {
 
     /// Appends a row and gives its slot.
     pub(crate) fn push(&mut self, row: &RowSource<'_>) -> Result<u32> {
-        self.part.write(row.vector.as_bytes()).map_err(|e| write_error(Role::Rows, e))?;
+        self.part.write(row.vector.as_bytes()).map_err(|e| Error::write_part(Role::Rows, e))?;
         self.ids.push(row.id);
         self.lsns.extend_from_slice(&row.lsn.to_le_bytes());
         if self.cosine {
@@ -125,7 +125,7 @@ impl<'a> TruthWriter<'a> {
             .metadata
             .finish()
             .map_err(|e| Error::caused(ErrorKind::Io, "the metadata of a segment cannot be encoded", e))?;
-        let rows_part = finish().map_err(|e| write_error(Role::Rows, e))?;
+        let rows_part = finish().map_err(|e| Error::write_part(Role::Rows, e))?;
         let sections =
             [(META_ROWS, &meta.rows[..]), (META_DICTIONARY, &meta.dictionary), (META_INDEXES, &meta.indexes)];
         let meta_part = write_part(self.store, Role::Meta, rows, &sections).inspect_err(|_| {
@@ -150,14 +150,7 @@ pub(crate) fn write_part(
         }
         writer.finish()
     };
-    write().map_err(|e| write_error(role, e))
-}
-
-fn write_error(role: Role, error: WriteError) -> Error {
-    let full =
-        matches!(&error, WriteError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
-    let kind = if full { ErrorKind::Full } else { ErrorKind::Io };
-    Error::caused(kind, format!("the part `{role}` of a segment cannot be written"), error)
+    write().map_err(|e| Error::write_part(role, e))
 }
 
 /// Writes the part `deletes`.
@@ -175,9 +168,10 @@ pub(crate) fn write_codes(store: &dyn PartStore, truth: &Truth, settings: &Setti
     const BLOCK: u32 = 1024;
     let codec = Sq8::new(settings.dim as usize, settings.metric);
     let header = Header { quantizer: Quantizer::Sq8(codec), rows: truth.rows() }.encode();
-    let mut part = store.writer(Role::Index, truth.rows(), 0).map_err(|e| write_error(Role::Index, e))?;
+    let mut part =
+        store.writer(Role::Index, truth.rows(), 0).map_err(|e| Error::write_part(Role::Index, e))?;
     part.begin(CODES, DEFAULT_FIELD);
-    part.write(&header).map_err(|e| write_error(Role::Index, e))?;
+    part.write(&header).map_err(|e| Error::write_part(Role::Index, e))?;
     let mut codes = vec![0; BLOCK as usize * codec.row_bytes()];
     for first in (0..truth.rows()).step_by(BLOCK as usize) {
         let count = BLOCK.min(truth.rows() - first);
@@ -185,9 +179,9 @@ pub(crate) fn write_codes(store: &dyn PartStore, truth: &Truth, settings: &Setti
         let rows = vectors.chunks_exact(settings.dim as usize).zip(codes.chunks_exact_mut(codec.row_bytes()));
         rows.for_each(|(vector, target)| codec.encode(vector, target));
         let block = &codes[..count as usize * codec.row_bytes()];
-        part.write(block).map_err(|e| write_error(Role::Index, e))?;
+        part.write(block).map_err(|e| Error::write_part(Role::Index, e))?;
     }
-    part.end().and_then(|()| part.finish()).map_err(|e| write_error(Role::Index, e))
+    part.end().and_then(|()| part.finish()).map_err(|e| Error::write_part(Role::Index, e))
 }
 
 /// Builds the graph over the codes of `index` and writes a part with both.

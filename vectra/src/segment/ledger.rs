@@ -35,7 +35,7 @@ impl Ledger {
         }
         let text = format!(
             "{}: {} rows with the sum {:032x} were expected, {} with {:032x} were found; nothing was changed, run \
-             `vectra verify`",
+             `vectra verify --deep`",
             what(),
             self.rows,
             self.sum,

@@ -160,7 +160,7 @@ impl Check<'_> {
         let mut parts: Vec<(PartRef, bool)> = Vec::new();
         for entry in newest.segments().chain(previous.into_iter().flat_map(Manifest::segments)) {
             let derived = entry.index_part.as_ref().map(|part| part.id);
-            let named = entry.parts_in_folder().map(|part| (*part, derived != Some(part.id)));
+            let named = entry.home_parts().map(|part| (*part, derived != Some(part.id)));
             parts.extend(named.filter(|(part, data)| seen.insert((part.id, *data))));
         }
         let meter = Meter::new(self.options.watch, parts.iter().map(|(part, _)| part.length).sum());
