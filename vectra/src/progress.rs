@@ -45,7 +45,7 @@ impl<'a> Meter<'a> {
 
     /// So many bytes more are done.
     pub(crate) fn add(&self, bytes: u64) {
-        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed).wrapping_add(bytes);
         if let Some(tell) = self.watch.0 {
             tell(Progress { done, total: self.total.max(done) });
         }

@@ -26,7 +26,7 @@ use crate::checkpoint::Materialized;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
-use crate::manifest::{Checkpoint, Manifest, SegmentEntry, ShardEntry, Tier};
+use crate::manifest::{Checkpoint, Manifest, SegmentEntry, ShardEntry, Tier, total};
 use crate::progress::{Meter, Watch};
 
 /// How a backup is made.
@@ -243,11 +243,11 @@ fn transfer(
     options: &BackupOptions<'_>,
     report: &mut BackupReport,
 ) -> Result<BTreeSet<uuid::Uuid>> {
-    let bytes: u64 = parts.iter().map(|(part, _)| part.length).sum();
+    let bytes = total(parts.iter().map(|(part, _)| part));
     let there: BTreeSet<_> = folder.parts()?.into_iter().collect();
     if !options.link {
         let missing = parts.iter().filter(|(part, _)| !there.contains(&part.id));
-        folder.require_space(missing.map(|(part, _)| part.length).sum())?;
+        folder.require_space(total(missing.map(|(part, _)| part)))?;
     }
     let meter = Meter::new(options.watch, bytes);
     let mut left_out = BTreeSet::new();

@@ -13,6 +13,7 @@ use vectra_core::io::{Access, Fs};
 use super::upkeep::Upkeep;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::total;
 use crate::snapshot::ShardState;
 
 /// The reserve on a large volume.
@@ -200,7 +201,7 @@ impl Engine {
     pub(crate) fn tend_ballast(&self) {
         let state = self.cell.load();
         let views = state.shards.iter().flat_map(|shard| &shard.sealed);
-        let data = views.flat_map(|view| view.segment.entry.parts()).map(|part| part.length).sum();
+        let data = total(views.flat_map(|view| view.segment.entry.parts()));
         self.maintenance.space.tend_ballast(data, self.unsealed_bytes(), &*self.env.rng);
     }
 

@@ -80,6 +80,11 @@ impl SegmentEntry {
     }
 }
 
+/// The lengths of parts together; a forged manifest may claim anything.
+pub(crate) fn total<'p>(parts: impl IntoIterator<Item = &'p PartRef>) -> u64 {
+    parts.into_iter().fold(0, |sum, part| sum.saturating_add(part.length))
+}
+
 /// One shard: its sealed segments, oldest first, and how much of the log they cover.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct ShardEntry {

@@ -47,8 +47,9 @@ pub(super) fn read(
     let covered = plan.covered.iter().min().copied().unwrap_or(0);
     let floor = if harvest.damaged.is_empty() { covered + 1 } else { 1 };
     let (dim, element) = (plan.settings.dim as usize, plan.settings.element);
-    let mut odd = Vec::new();
+    let (mut odd, mut begins) = (Vec::new(), Lsn::MAX);
     let mut visit = |frame: Frame<'_>| {
+        begins = begins.min(frame.first_lsn);
         let (first, last) = (frame.first_lsn, frame.first_lsn + u64::from(frame.op_count).max(1) - 1);
         let ops = match frame.kind {
             FRAME_BATCH => op::decode(frame.payload, frame.op_count, dim, element).map_err(|e| e.to_string()),
@@ -74,7 +75,14 @@ pub(super) fn read(
         report.miss(floor, first, last);
     }
     match salvaged {
-        Ok(found) => account(plan, floor, &found, report),
+        Ok(found) => {
+            // Without a manifest nobody knows where the log should begin.
+            if report.generation.is_some() && begins > covered + 1 {
+                let known = found.durable_lsn.max(found.last_lsn);
+                report.miss(floor, covered + 1, known.min(begins.saturating_sub(1)));
+            }
+            account(plan, floor, &found, report);
+        }
         Err(error) => {
             report.problems.push(format!("the log: {error}{}", Cause(&error)));
             report.miss(floor, 1, Lsn::MAX);

@@ -17,7 +17,7 @@ use vectra_wal::{FileLog, Frame, Lsn};
 use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::check_format;
-use crate::manifest::{Chain, Loaded, Manifest, ManifestStore};
+use crate::manifest::{Chain, Loaded, Manifest, ManifestStore, total};
 use crate::progress::{Meter, Watch};
 use crate::reader::pin_newest;
 use crate::recover::{Outside, log_options, no_index, open_log_error};
@@ -163,7 +163,7 @@ impl Check<'_> {
             let named = entry.home_parts().map(|part| (*part, derived != Some(part.id)));
             parts.extend(named.filter(|(part, data)| seen.insert((part.id, *data))));
         }
-        let meter = Meter::new(self.options.watch, parts.iter().map(|(part, _)| part.length).sum());
+        let meter = Meter::new(self.options.watch, total(parts.iter().map(|(part, _)| part)));
         for (part, data) in parts {
             self.part(&part, data);
             meter.add(part.length);
@@ -173,7 +173,7 @@ impl Check<'_> {
     fn part(&mut self, part: &PartRef, data: bool) {
         self.report.parts += 1;
         if self.options.deep {
-            self.report.bytes += part.length;
+            self.report.bytes = self.report.bytes.saturating_add(part.length);
         }
         let place = format!("part {} ({})", part.id, part.role);
         let problem = match self.store.open(part) {
