@@ -97,7 +97,7 @@ impl Materializer<'_> {
                 self.done.held.push(handle);
             }
         }
-        entry.sum = view.ledger()?.map(|ledger| ledger.sum);
+        entry.sum = view.sum()?;
         let dead = view.tombstones.count();
         if dead != entry.dead || !self.still_there(entry.deletes.as_ref())? {
             let part = write_tombstones(self.store, entry.rows, &view.tombstones.encode())?;

@@ -9,7 +9,7 @@ use vectra_wal::{Checkpoint, Lsn};
 use super::fresh::Fresh;
 use super::upkeep::Summary;
 use crate::engine::{Committed, Engine};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::manifest::{COUNT_MAX, Manifest, SegmentEntry, ShardEntry, Tier};
 use crate::segment::build::{TruthWriter, WrittenTruth, write_codes, write_overlay, write_tombstones};
 use crate::segment::index::SealedIndex;
@@ -115,23 +115,18 @@ impl Engine {
     }
 
     /// Syncs the log while the caller holds a shard's lock: nothing of that shard is staged afterwards.
+    ///
+    /// Never more than is durable: other shards go on, and what a write without a sync shows there by now is nothing that
+    /// a manifest may vouch for.
     fn sync_and_read_visible(&self) -> Result<Lsn> {
-        self.sync_log()?;
-        Ok(self.cell.load().visible_lsn)
+        let durable = self.sync_log()?;
+        Ok(durable.min(self.cell.load().visible_lsn))
     }
 
     /// The manifest entry of a view, after writing the parts `deletes` and `overlay` if they changed.
     fn write_dirty(&self, view: &SealedView, fresh: &mut Fresh<'_>) -> Result<SegmentEntry> {
         let mut entry = view.segment.entry.clone();
-        entry.sum = match view.ledger() {
-            Ok(ledger) => ledger.map(|ledger| ledger.sum),
-            // A damaged row can still be deleted or replaced; what the others add up to is no longer known then.
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                tracing::warn!(%error, "a segment loses its sum: a row that died or changed cannot be read");
-                None
-            }
-            Err(error) => return Err(error),
-        };
+        entry.sum = view.sum()?;
         if view.tombstones.count() != entry.dead {
             let part = write_tombstones(&*self.store, entry.rows, &view.tombstones.encode())?;
             fresh.publish([&part])?;

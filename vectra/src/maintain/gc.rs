@@ -36,8 +36,8 @@ impl Engine {
                 continue;
             }
             match self.store.remove(id) {
-                // Somebody opened it since: a later collection takes it.
-                Err(StoreError::InUse { .. }) => {}
+                // Somebody opened it since: a later collection takes it. Or whoever wrote it has taken it back.
+                Err(StoreError::InUse { .. } | StoreError::Absent { .. }) => {}
                 removed => removed.map_err(failed)?,
             }
         }

@@ -106,6 +106,19 @@ impl SealedView {
         Ok(Some(ledger))
     }
 
+    /// The sum to put into a manifest. None if a row that died or changed is damaged: it can still be deleted or
+    /// replaced, but what the others add up to is no longer known then.
+    pub(crate) fn sum(&self) -> Result<Option<u128>> {
+        match self.ledger() {
+            Ok(ledger) => Ok(ledger.map(|ledger| ledger.sum)),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                tracing::warn!(%error, "a segment loses its sum: a row that died or changed cannot be read");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The live row of the encoded id.
     pub(crate) fn find(&self, encoded: &[u8]) -> Result<Option<u32>> {
         let slot = self.segment.truth.ids().find(encoded)?;

@@ -22,7 +22,8 @@ pub(super) fn check(truth: &Truth, entry: &SegmentEntry) -> Result<()> {
             return Err(Error::corrupt(format!("the vector of row {slot} is not finite")));
         }
         let (norm, expected) = (truth.inverse_norm(slot)?, vector.inverse_norm());
-        if truth.inverse_norms()?.is_some() && (norm - expected).abs() > NORM_TOLERANCE * expected {
+        let near = (norm - expected).abs() <= NORM_TOLERANCE * expected;
+        if truth.inverse_norms()?.is_some() && !near {
             return Err(Error::corrupt(format!("the norm of row {slot} is not that of its vector")));
         }
         let lsn = truth.lsn(slot)?;

@@ -273,9 +273,10 @@ impl Engine {
             }
             let writer = locked.iter().find(|(number, _)| number == shard).map(|(_, writer)| writer);
             let writer = writer.expect("every touched shard is locked");
-            let pending = self.shards[*shard].pending.lock();
             for slot in 0..segment.rows() {
                 let id = segment.truth.id(slot)?;
+                // Taken for each id: whoever publishes for other writers waits for it.
+                let pending = self.shards[*shard].pending.lock();
                 if let Some(live) = find_live(&id, *shard, writer, &pending, &self.cell)? {
                     replaced.push(Replaced { shard: *shard, id, live });
                 }

@@ -76,6 +76,18 @@ impl Bed {
         }
     }
 
+    /// On a real volume the ballast is made by a thread of low priority, in its own time.
+    fn wait_for_ballast(&self) {
+        let there = || self.fs.exists(&self.path().join("ballast")).expect("a folder");
+        for _ in 0..2_000 {
+            if self.world.is_some() || there() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("nobody made a ballast");
+    }
+
     /// Takes every last byte of the volume.
     fn occupy(&self) -> PathBuf {
         let path = self.volume.join("foreign");
@@ -118,6 +130,7 @@ impl Bed {
     fn cycle(&mut self, index: &Index) {
         let since = self.next;
         self.fill(index);
+        self.wait_for_ballast();
         let foreign = self.occupy();
         self.delete_most(index, since);
         index.compact().expect("compaction works on a full disk");

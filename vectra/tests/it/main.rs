@@ -34,4 +34,5 @@ mod slice;
 mod small;
 mod spill;
 mod verified;
+mod vouch;
 mod world;

@@ -280,13 +280,14 @@ fn a_store_that_is_away_or_wrong_is_an_error_and_never_an_empty_answer() {
     let expected = answers(&index);
     index.spill_all().expect("healthy");
     index.close().expect("healthy");
-    let verified = world.builder().remote_store(remote(&store)).verify(root()).expect("reachable");
+    let verified = world.builder().remote_store(remote(&store)).verify_deep(root()).expect("reachable");
     assert_eq!(verified.findings, []);
     empty_cache(&world.fs);
     store.fail_from(0, Trouble::Busy);
     let error = open(&world, &store).expect_err("the store is away");
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    let error = world.builder().remote_store(remote(&store)).verify(root()).expect_err("the store is away");
+    let error =
+        world.builder().remote_store(remote(&store)).verify_deep(root()).expect_err("the store is away");
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     store.recover();
     // Bodies that arrive damaged, again and again.
@@ -311,12 +312,12 @@ fn a_damaged_cold_graph_is_rebuilt_at_home() {
     let mut damaged = 0;
     for path in files(&world.fs, "cache") {
         let length = (&world.fs as &dyn Fs).read(&path, 1 << 30).expect("a copy").len();
-        let before = world.builder().remote_store(remote(&store)).verify(root()).expect("readable");
+        let before = world.builder().remote_store(remote(&store)).verify_deep(root()).expect("readable");
         assert_eq!(before.findings.len(), damaged);
         let at = 4096 + 200;
         assert!(length > at);
         world.fs.flip_bit(&path, 8 * at as u64).expect("within the file");
-        let after = world.builder().remote_store(remote(&store)).verify(root()).expect("readable");
+        let after = world.builder().remote_store(remote(&store)).verify_deep(root()).expect("readable");
         let derived = after.findings.iter().filter(|finding| !finding.data).count();
         if derived > 0 {
             damaged = after.findings.len();

@@ -30,7 +30,8 @@ impl Sandbox {
 
     /// An index in it.
     pub(crate) fn builder(&self) -> Builder {
-        Builder::new().fs(Arc::clone(&self.fs)).env(self.env.clone()).mode(Mode::Read)
+        // Without a ballast, which a forged length would make as large as it gets.
+        Builder::new().fs(Arc::clone(&self.fs)).env(self.env.clone()).mode(Mode::Read).ballast(0)
     }
 }
 
