@@ -34,7 +34,7 @@ use crate::container::{Toc, verify};
 use crate::damage::{Damage, DamageReport};
 use crate::handle::{OpenError, PartHandle};
 use crate::part::PartRef;
-use crate::store::{Listing, LocalStore, PartStore, file_name, part_id};
+use crate::store::{Listing, LocalStore, PartStore, StoreError, file_name, part_id};
 
 /// The largest part that is sent: what the common services take in one put.
 const PART_BYTES_MAX: u64 = 5 << 30;
@@ -204,7 +204,11 @@ impl RemoteStore {
         if damaged {
             into.remove(part.id).map_err(|e| local("replace", &location, e))?;
         }
-        into.publish(part).map_err(|e| local("publish", &location, e))
+        match into.publish(part) {
+            // Somebody else brought it in meanwhile, as carefully.
+            Err(StoreError::Published { .. }) => Ok(()),
+            published => published.map_err(|e| local("publish", &location, e)),
+        }
     }
 
     /// Removes a part that nothing refers to. Fine if it is gone already. After an error it may be gone or not.

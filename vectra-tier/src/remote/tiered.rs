@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 use vectra_core::env::Rng;
 use vectra_core::io::Fs;
@@ -26,6 +27,8 @@ pub struct TieredStore {
     home: LocalStore,
     cache: LocalStore,
     remote: Option<RemoteStore>,
+    /// Held while a copy is fetched: two at a time would write the same file.
+    fetching: Mutex<()>,
 }
 
 impl TieredStore {
@@ -40,7 +43,7 @@ impl TieredStore {
     ) -> Self {
         let home = LocalStore::new(Arc::clone(&fs), root, Arc::clone(&rng), mode);
         let cache = LocalStore::in_folder(Arc::clone(&fs), root, "cache", rng, mode);
-        Self { fs, home, cache, remote }
+        Self { fs, home, cache, remote, fetching: Mutex::default() }
     }
 
     /// The object store, if there is one.
@@ -132,6 +135,15 @@ fn away(part: &PartRef, what: &str, source: Option<Box<dyn std::error::Error + S
     OpenError::Away { id: part.id, what: what.to_owned(), source }
 }
 
+/// Whether a copy has to be fetched: it is missing or damaged.
+fn lacks_copy(opened: &Result<Arc<PartHandle>, OpenError>) -> bool {
+    match opened {
+        Err(OpenError::Corrupt(_)) => true,
+        Err(OpenError::Io { source, .. }) => source.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
 /// What an error of the object store means to whoever opens a part.
 fn far(part: &PartRef, error: RemoteError) -> OpenError {
     match error {
@@ -160,14 +172,21 @@ impl PartStore for TieredStore {
     }
 
     fn open_cold(&self, part: &PartRef) -> Result<Arc<PartHandle>, OpenError> {
-        let damaged = match self.cache.open(part) {
-            Err(error @ OpenError::Corrupt(_)) => Some(error),
-            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
-            opened => return opened,
+        let opened = self.cache.open(part);
+        let Some(remote) = self.remote.as_ref().filter(|_| lacks_copy(&opened)) else {
+            return opened.map_err(|error| match error {
+                OpenError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                    away(part, UNCONFIGURED, None)
+                }
+                other => other,
+            });
         };
-        let Some(remote) = &self.remote else {
-            return Err(damaged.unwrap_or_else(|| away(part, UNCONFIGURED, None)));
-        };
+        let _one_at_a_time = self.fetching.lock();
+        // Somebody else may have fetched it meanwhile.
+        let opened = self.cache.open(part);
+        if !lacks_copy(&opened) {
+            return opened;
+        }
         self.cache
             .prepare()
             .map_err(|e| away(part, "the folder for its copy cannot be made", Some(e.into())))?;

@@ -95,6 +95,29 @@ fn a_missing_or_damaged_copy_is_fetched_again() -> Outcome {
     Ok(())
 }
 
+/// Whoever comes second waits and opens the copy that the first one fetched.
+#[test]
+fn many_may_open_a_part_that_is_away_at_once() -> Outcome {
+    let (fs, objects) = (folder()?, FaultyStore::new());
+    let store = tiered(&fs, Some(&objects))?;
+    let part = part(&store, 4)?;
+    store.remote().ok_or("configured")?.upload(&*store.open(&part)?)?;
+    store.remove(part.id)?;
+    let alone = objects.trace().len();
+    drop(store.open_cold(&part)?);
+    let asked = objects.trace().len() - alone;
+    for round in 0..20 {
+        fs.remove(&in_cache(&part))?;
+        let (before, store) = (objects.trace().len(), &store);
+        let handles = vectra_core::env::in_parallel(8, |_| store.open_cold(&part).map_err(|e| e.to_string()));
+        for handle in handles {
+            handle?.verify()?;
+        }
+        assert_eq!(objects.trace().len() - before, asked, "round {round}: fetched once");
+    }
+    Ok(())
+}
+
 #[test]
 fn other_stores_have_no_way_to_cold_parts() -> Outcome {
     let fs = folder()?;
