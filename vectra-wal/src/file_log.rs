@@ -71,8 +71,8 @@ impl Options {
 
 /// A [`Log`] in a folder of its own. Share it behind an `Arc`.
 ///
-/// Dropping it syncs nothing and seals nothing; what was acknowledged is kept as its [`Durability`] says. The folder
-/// is not locked: the owner makes sure that only one process writes.
+/// Dropping it seals nothing, and syncs only what [`Durability::Interval`] still owes; what was acknowledged is kept as
+/// its [`Durability`] says. The folder is not locked: the owner makes sure that only one process writes.
 #[derive(Debug)]
 pub struct FileLog {
     group: Arc<Group>,
@@ -183,6 +183,14 @@ impl FileLog {
     }
 }
 
+/// The background sync that is arranged will not find the log any more.
+impl Drop for FileLog {
+    fn drop(&mut self) {
+        // Once more if a background job has the turn again before this one.
+        while self.group.owes_sync() && self.group.background_sync() {}
+    }
+}
+
 /// The job keeps neither the log nor its files alive.
 fn spawn_sync(group: Weak<Group>, env: &Env, delay: Duration) {
     let again = env.clone();
@@ -263,6 +271,10 @@ impl Log for FileLog {
 
     fn truncate(&self, floor: Lsn) -> Result<(), AppendError> {
         self.group.truncate(floor)
+    }
+
+    fn files_from(&self, lsn: Lsn) -> u64 {
+        self.group.files_from(lsn)
     }
 
     fn stats(&self) -> LogStats {

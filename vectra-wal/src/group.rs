@@ -300,6 +300,18 @@ impl Group {
         false
     }
 
+    /// Whether a background sync was arranged and has not happened. Waits until nobody has the turn.
+    pub(crate) fn owes_sync(&self) -> bool {
+        let state = self.wait_for_turn();
+        state.fault.is_none() && (state.sync_due.is_some() || state.sync_wanted > state.durable)
+    }
+
+    /// How many files hold frames of `lsn` and later ones, the current one included.
+    pub(crate) fn files_from(&self, lsn: Lsn) -> u64 {
+        let writer = self.writer.lock();
+        writer.sealed.iter().filter(|sealed| sealed.last_lsn >= lsn).count() as u64 + 1
+    }
+
     pub(crate) fn last_lsn(&self) -> Lsn {
         self.state.lock().last_lsn
     }

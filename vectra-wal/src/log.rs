@@ -171,6 +171,10 @@ pub trait Log: Send + Sync + Debug {
     /// `Remove` leaves the log usable; `Closed`, `Poisoned` or `Uncertain` (the rotation failed) do not.
     fn truncate(&self, floor: Lsn) -> Result<(), AppendError>;
 
+    /// How many files hold frames of `lsn` and later ones, the current file included: what stays for the sake of whoever
+    /// still needs them. May wait for a write that is under way.
+    fn files_from(&self, lsn: Lsn) -> u64;
+
     /// Figures.
     fn stats(&self) -> LogStats;
 

@@ -113,6 +113,10 @@ impl Log for NullLog {
         self.open_state().map(drop)
     }
 
+    fn files_from(&self, _lsn: Lsn) -> u64 {
+        0
+    }
+
     fn stats(&self) -> LogStats {
         self.state.lock().stats
     }

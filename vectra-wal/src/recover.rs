@@ -190,7 +190,11 @@ impl Replay<'_, '_> {
             durable_lsn: self.tail.last_lsn,
             checkpoint: self.recovery.checkpoint,
         };
-        draft.finish(&**fs, dir, header).map_err(&io)
+        draft.finish(&**fs, dir, header).map_err(|e| {
+            // It takes room that another try needs. Gone already if it got its name.
+            _ = fs.remove(&draft_path);
+            io(e)
+        })
     }
 
     /// Replays the newest file into `draft`, up to its last valid frame, and gives the verdict on what follows.

@@ -195,9 +195,10 @@ impl Index {
     }
 
     /// Waits until everything written so far is sealed, merged and covered by graphs: queries are as fast as they get.
+    /// Merges for which the disk has no room are left out, graphs are not.
     ///
     /// # Errors
-    /// Whatever stopped the background work.
+    /// [`ErrorKind::Full`] if there is no room for the graphs; whatever stopped the background work.
     pub fn wait_optimized(&self) -> Result<()> {
         self.reach(Goal::Optimized)
     }
@@ -310,7 +311,8 @@ impl Index {
     }
 }
 
-/// Without [`Index::close`] nothing acknowledged is lost either: the next open replays the log.
+/// Without [`Index::close`] nothing acknowledged is lost either: the next open replays the log, and a sync that
+/// [`Durability::Interval`] still owes is done now.
 impl Drop for Index {
     fn drop(&mut self) {
         self.engine.closed.store(true, Ordering::Release);

@@ -3,10 +3,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vectra::seams::MemFs;
 use vectra::{
-    Builder, ErrorKind, FieldKind, Filter, Index, Item, ItemId, ItemUpdate, Metric, Settings, Value,
+    Builder, Durability, ErrorKind, FieldKind, Filter, Index, Item, ItemId, ItemUpdate, Metric, Settings,
+    Value,
 };
 use vectra_core::io::Fs;
 use vectra_core::testing::oracle::Dice;
@@ -480,5 +482,21 @@ fn regress_redb_double_crash() {
             crashes += sweep.inside_recovery(shot, 1).unwrap_or_else(|e| panic!("{e}"));
         }
         assert!(crashes > 300, "only {crashes} crashes inside a recovery");
+    }
+}
+
+/// An index that goes out of scope keeps what it promised: nobody else would sync what is written.
+#[test]
+fn regress_an_interval_is_kept_by_an_index_that_is_dropped() {
+    let world = World::new(3, MODELS[0]);
+    let settings = Settings::new(3).with_durability(Durability::Interval(Duration::from_secs(1)));
+    let index = world.builder().create("/index", settings).expect("an empty disk");
+    index.insert_item(Item::new(1_u64, [1.0, 2.0, 3.0])).expect("a new id");
+    drop(index);
+    world.spawner.run_all();
+    for seed in 0..8 {
+        let later = World::on(world.fs.crash(seed), seed);
+        let index = later.builder().open("/index").expect("an index");
+        assert_eq!(index.snapshot().len(), 1, "seed {seed}");
     }
 }
