@@ -107,6 +107,13 @@ impl SnapshotCell {
 }
 
 impl State {
+    /// Whether the parts of a segment rest in an object store.
+    #[cfg(feature = "remote")]
+    pub(crate) fn has_cold(&self) -> bool {
+        let mut views = self.shards.iter().flat_map(|shard| &shard.sealed);
+        views.any(|view| view.segment.entry.tier == crate::manifest::Tier::Cold)
+    }
+
     /// The same state with shard `number` replaced.
     pub(crate) fn with_shard(&self, number: usize, shard: ShardState) -> Self {
         let mut next = self.clone();

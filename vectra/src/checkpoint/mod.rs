@@ -89,7 +89,17 @@ impl Index {
 impl Engine {
     fn create_checkpoint(&self, name: &str) -> Result<CheckpointInfo> {
         self.committed.lock().newest.place_for(name)?;
-        let state = self.pin_durable()?;
+        #[cfg_attr(not(feature = "remote"), expect(unused_mut, reason = "nothing is ever cold"))]
+        let mut state = self.pin_durable()?;
+        #[cfg(feature = "remote")]
+        let _no_sweep = {
+            // No manifest may name an object of a cold segment but the one that is about to be written.
+            let guard = state.has_cold().then(|| self.spilling.lock());
+            if guard.is_some() {
+                state = self.pin_durable()?;
+            }
+            guard
+        };
         let materialized = self.materialize(&state, &*self.store)?;
         let checkpoint = Checkpoint {
             name: name.to_owned(),

@@ -2,7 +2,7 @@
 //! end.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,7 +12,7 @@ use vectra_core::io::Fs;
 use vectra_core::io::sim::SimFs;
 use vectra_tier::testing::{FaultyStore, Request, Trouble};
 
-use crate::world::{MODELS, World, tiny};
+use crate::world::{MODELS, Meddler, World, tiny};
 
 const PATIENCE: Patience = Patience {
     attempts: 2,
@@ -334,4 +334,49 @@ fn a_damaged_cold_graph_is_rebuilt_at_home() {
     index.spill_all().expect("healthy");
     assert!(cold(&index).iter().all(|cold| *cold));
     assert_eq!(answers(&index), expected);
+}
+
+/// Between the moment that a checkpoint pins and its commit no manifest names what is cold in it for its sake.
+#[test]
+fn a_sweep_leaves_what_a_checkpoint_in_the_making_needs() {
+    let (world, store) = (World::new(9, MODELS[0]), FaultyStore::new());
+    let meddler = Meddler::new(world.fs.clone());
+    let builder = world.builder().fs(Arc::new(meddler.clone())).remote_store(remote(&store));
+    let index = Arc::new(builder.create(root(), tiny(Metric::L2, 1)).expect("a new folder"));
+    index.insert_items((0..20).map(item).collect()).expect("new ids");
+    index.wait_optimized().expect("a healthy disk");
+    assert_eq!(index.spill_all().expect("a healthy store").segments, 1);
+    index.delete_item(3_u64).expect("a healthy disk");
+    index.insert_item(item(50)).expect("a healthy disk");
+    let (tell, told) = mpsc::channel();
+    let (shared, sweeper) = (Arc::clone(&index), Arc::new(Mutex::new(None)));
+    let started = Arc::clone(&sweeper);
+    meddler.set(move || {
+        if started.lock().is_some() {
+            return;
+        }
+        let (index, tell) = (Arc::clone(&shared), tell.clone());
+        *started.lock() = Some(std::thread::spawn(move || {
+            // What was cold is rewritten, and the two newest generations do without it.
+            index.compact().expect("a healthy disk");
+            index.insert_item(item(51)).expect("a healthy disk");
+            index.flush().expect("a healthy disk");
+            tell.send(()).expect("somebody waits");
+            let swept = index.sweep_remote().expect("a healthy store");
+            let _nobody_waits_for_ever = tell.send(());
+            swept
+        }));
+        told.recv_timeout(Duration::from_mins(1)).expect("the sweep begins");
+        // It has to wait for the checkpoint; if it does not, it has ended by then.
+        let _too_early = told.recv_timeout(Duration::from_millis(300));
+    });
+    index.create_checkpoint("then").expect("a healthy disk");
+    let sweeper = sweeper.lock().take().expect("the checkpoint writes what is not sealed");
+    assert_eq!(sweeper.join().expect("no panic"), 0, "everything is needed");
+    meddler.set(|| ());
+    drop(index);
+    empty_cache(&world.fs);
+    let index = open(&later(&world.fs, 4), &store).expect("an index");
+    let items = index.at_checkpoint("then").expect("its objects are there").list_items(None, 100);
+    assert_eq!(items.expect("readable").items.len(), 20);
 }
