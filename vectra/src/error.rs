@@ -126,7 +126,7 @@ impl Error {
 }
 
 /// A disk that is full is told apart from one that fails: room can be made.
-fn kind_of_write(source: &std::io::Error) -> ErrorKind {
+pub(crate) fn kind_of_write(source: &std::io::Error) -> ErrorKind {
     match source.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::Full,
         _ => ErrorKind::Io,

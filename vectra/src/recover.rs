@@ -10,9 +10,9 @@ use vectra_tier::Mode;
 use vectra_wal::{FileLog, Frame, Log, Options, Recovery};
 
 use crate::engine::{Committed, Engine};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, kind_of_write};
 use crate::folder::{check_format, not_a_folder, take_lock};
-use crate::maintain::Upkeep;
+use crate::maintain::{Upkeep, drop_ballast};
 use crate::manifest::{Chain, Loaded, Manifest, ManifestStore};
 use crate::opened::OpenReport;
 use crate::replay::Parts;
@@ -45,7 +45,11 @@ pub(crate) fn open(root: &Path, outside: &Outside) -> Result<Arc<Engine>> {
         (None, Some((_, error))) => return Err(error.clone()),
         (None, None) => return Err(no_index(root)),
     };
-    let opened = replayed(root, outside, loaded);
+    let mut opened = replayed(root, outside, loaded.clone());
+    // Opening copies the newest file of the log: that is what the ballast is for.
+    if opened.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full) && drop_ballast(&**fs, root) {
+        opened = replayed(root, outside, loaded);
+    }
     let (parts, log, recovery, Loaded { manifest, digest, previous, previous_damaged }) =
         match (opened, &damaged) {
             (Err(error), Some((_, damage))) if error.kind() == ErrorKind::Corrupt => {
@@ -155,7 +159,14 @@ pub(crate) fn open_log_error(error: vectra_wal::OpenError) -> Error {
         vectra_wal::OpenError::Visit { source, .. } => {
             source.downcast_ref::<Error>().map_or(ErrorKind::Corrupt, Error::kind)
         }
+        vectra_wal::OpenError::Io { source, .. } => kind_of_write(source),
         _ => ErrorKind::Io,
     };
-    Error::caused(kind, "the log cannot be opened", error)
+    let text = match kind {
+        ErrorKind::Full => {
+            "the log cannot be opened: the disk is full, and its newest file has to be copied; make room there"
+        }
+        _ => "the log cannot be opened",
+    };
+    Error::caused(kind, text, error)
 }

@@ -26,7 +26,7 @@ pub(crate) struct ManifestStore {
 }
 
 /// A manifest as it was read from its file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) digest: Digest,
