@@ -129,8 +129,9 @@ impl Bed {
 
     fn cycle(&mut self, index: &Index) {
         let since = self.next;
-        self.fill(index);
+        index.flush().expect("there is room");
         self.wait_for_ballast();
+        self.fill(index);
         let foreign = self.occupy();
         self.delete_most(index, since);
         index.compact().expect("compaction works on a full disk");
