@@ -26,7 +26,8 @@ impl Writer<'_> {
     /// # Errors
     /// Nothing is written and the error names the item: [`crate::ErrorKind::Invalid`] for a vector, id or metadata the
     /// index does not take or an id that stands twice in the batch, [`crate::ErrorKind::Conflict`] for an id that is
-    /// taken. [`crate::ErrorKind::Uncertain`] if the log failed: reopen to see whether the batch is there.
+    /// taken; [`crate::ErrorKind::Full`] if the disk has no room for it, or too many rows lack a graph for which there
+    /// is none. [`crate::ErrorKind::Uncertain`] if the log failed: reopen to see whether the batch is there.
     pub fn insert_items(&self, items: Vec<Item>) -> Result<Receipt> {
         validate::items(&items, &self.engine.settings)?;
         self.write(items.into_iter().map(Intent::Insert).collect())

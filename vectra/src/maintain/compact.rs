@@ -34,7 +34,6 @@ impl Engine {
         let rows: u64 = inputs.iter().map(|view| u64::from(view.live())).sum();
         // What had a graph keeps one: a query never falls back to a scan because of a merge.
         let graph = inputs.iter().any(|view| view.segment.has_graph());
-        self.expect_room(output_bytes(&inputs, &self.settings))?;
         let mut writer = match rows {
             0 => None,
             _ => Some(TruthWriter::begin(&*self.store, &self.settings)?),
@@ -59,22 +58,6 @@ impl Engine {
             }
         };
         self.commit(number, &|shard, _| replace_sealed(shard, &folded, output.as_ref()))
-    }
-
-    /// Refuses a step that could fill the disk; `bytes` are what it is about to write.
-    fn expect_room(&self, bytes: u64) -> Result<()> {
-        let needed = bytes.saturating_add(bytes / 5);
-        match self.fs.free_space(&self.root) {
-            Ok(free) if free < needed => {
-                let text = format!(
-                    "a merge is put off: it needs {needed} bytes of free disk space, there are {free}; free some, or \
-                     move the index"
-                );
-                Err(Error::new(ErrorKind::Full, text))
-            }
-            // Where the platform does not tell, a full disk is met while writing, which changes nothing either.
-            _ => Ok(()),
-        }
     }
 
     /// Builds the graph of the sealed segment at `position` of a shard.
@@ -169,19 +152,26 @@ fn copy_rows(view: &SealedView, writer: &mut TruthWriter<'_>) -> Result<SlotMap>
 /// The most bytes that a merge of `inputs` is expected to write: the live share of their parts, newer metadata, and the
 /// codes (and the graph, if there is one) once more.
 pub(crate) fn output_bytes(inputs: &[&SealedView], settings: &Settings) -> u64 {
-    let codec = Sq8::new(settings.dim as usize, settings.metric);
     let graph = inputs.iter().any(|view| view.segment.has_graph());
-    let links = if graph { 8 * (2 * settings.m as u64).next_multiple_of(16) } else { 0 };
-    let per_row = codec.row_bytes() as u64 * (1 + u64::from(graph)) + links;
     let of = |view: &&SealedView| {
         let entry = &view.segment.entry;
         let (rows, live) = (u64::from(entry.rows.max(1)), u64::from(view.live()));
         let share = u128::from(entry.rows_part.length + entry.meta_part.length) * u128::from(live);
         let truth = u64::try_from(share.div_ceil(u128::from(rows))).unwrap_or(u64::MAX);
         let newer = entry.overlay.as_ref().map_or(0, |part| part.length);
-        truth.saturating_add(newer).saturating_add(live * per_row)
+        let graph = if graph { graph_bytes(live, settings) } else { 0 };
+        truth.saturating_add(newer).saturating_add(codes_bytes(live, settings)).saturating_add(graph)
     };
     inputs.iter().map(of).fold(0, u64::saturating_add)
+}
+
+/// The most bytes that a part with the codes of `rows` and their graph is expected to take.
+pub(super) fn graph_bytes(rows: u64, settings: &Settings) -> u64 {
+    codes_bytes(rows, settings) + rows * 8 * (2 * settings.m as u64).next_multiple_of(16)
+}
+
+fn codes_bytes(rows: u64, settings: &Settings) -> u64 {
+    rows * Sq8::new(settings.dim as usize, settings.metric).row_bytes() as u64
 }
 
 /// The shard with the inputs gone and `output` in the place of the first, carrying what died or changed since.

@@ -66,6 +66,7 @@ impl Engine {
     pub(crate) fn publish_part(&self, part: &PartRef) -> Result<()> {
         self.maintenance.fresh.lock().insert(part.id);
         self.maintenance.written.add(part);
+        self.maintenance.space.wrote(part.length);
         self.store.publish(part).map_err(|e| Error::publish_part(part, e))
     }
 }

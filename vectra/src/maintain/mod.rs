@@ -18,7 +18,7 @@ mod wait;
 pub(crate) use fresh::Fresh;
 pub use goal::Health;
 pub(crate) use goal::{Goal, Maintenance};
-pub(crate) use space::Space;
+pub(crate) use space::{Space, drop_ballast};
 #[cfg(feature = "remote")]
 pub use spill::Spilled;
 #[cfg(feature = "remote")]

@@ -26,8 +26,18 @@ const SLACK: u64 = 64 << 10;
 const BALLAST_FROM: u64 = 256 << 20;
 const BALLAST_MIN: u64 = 1 << 20;
 const BALLAST_MAX: u64 = 64 << 20;
+const BALLAST: &str = "ballast";
 /// The ballast is written in pieces of this size.
 const PIECE: usize = 64 << 10;
+
+/// Gives up the ballast of an index that is not open yet; whether there was one.
+pub(crate) fn drop_ballast(fs: &dyn Fs, root: &Path) -> bool {
+    let dropped = fs.remove(&root.join(BALLAST)).is_ok();
+    if dropped {
+        tracing::warn!("the disk is full: the ballast was dropped");
+    }
+    dropped
+}
 
 /// What is known of the volume.
 #[derive(Debug)]
@@ -53,7 +63,7 @@ impl Space {
             let tenth = fs.total_space(root).map_or(RESERVE_MAX, |total| total / 10);
             tenth.min(RESERVE_MAX)
         });
-        let ballast = fs.open(&root.join("ballast"), Access::Read).and_then(|file| file.len()).unwrap_or(0);
+        let ballast = fs.open(&root.join(BALLAST), Access::Read).and_then(|file| file.len()).unwrap_or(0);
         let space = Self {
             fs,
             root: root.to_owned(),
@@ -78,8 +88,19 @@ impl Space {
         free
     }
 
+    /// Takes down that a part was written, so that what was free before is not counted on.
+    pub(crate) fn wrote(&self, bytes: u64) {
+        let taken = |free: u64| Some(free.saturating_sub(bytes));
+        let _always_some = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken);
+    }
+
+    /// After how many bytes it is time for another look.
+    fn look_every(&self) -> u64 {
+        (self.reserve / 8).clamp(4 << 10, LOOK_EVERY)
+    }
+
     fn ballast_path(&self) -> PathBuf {
-        self.root.join("ballast")
+        self.root.join(BALLAST)
     }
 
     /// Gives the ballast up; whether there was one.
@@ -144,8 +165,7 @@ impl Engine {
         // What waits in memory becomes parts, and so does what was logged since.
         let needed =
             space.reserve.saturating_add(self.unsealed_bytes()).saturating_add(since.saturating_mul(2));
-        let every = (space.reserve / 8).clamp(4 << 10, LOOK_EVERY);
-        if since < every && space.free.load(Ordering::Relaxed) > needed {
+        if since < space.look_every() && space.free.load(Ordering::Relaxed) > needed {
             return Ok(());
         }
         let free = space.look();
@@ -166,6 +186,22 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Refuses to go on with a load that still has to write `bytes` if that would take of the reserve; after how many
+    /// bytes to ask again.
+    pub(crate) fn admit_load(&self, bytes: u64) -> Result<u64> {
+        let space = &self.maintenance.space;
+        let (free, every) = (space.look(), space.look_every());
+        let soon = bytes.saturating_add(every);
+        let needed = space.reserve.saturating_add(self.unsealed_bytes()).saturating_add(soon);
+        if space.reserve > 0 && free < needed {
+            return Err(no_room(
+                format!("only {free} bytes are free where the index is, too few for the load"),
+                "nothing was loaded: make room on the disk or load less; deletes go on",
+            ));
+        }
+        Ok(every)
     }
 
     /// Makes sure that `bytes` fit on the disk; gives up what the last generation keeps for it. What somebody `asked` for

@@ -1,7 +1,6 @@
 //! One step of a lane: the most pressing thing there is to do.
 
-use vectra_tier::PartRef;
-
+use super::compact::{graph_bytes, output_bytes};
 use super::goal::{Goal, Lane, Request, Task};
 use super::policy::{Choice, CompactionPolicy, Everything, SegmentStats, SizeTiered};
 use crate::engine::Engine;
@@ -12,8 +11,6 @@ use crate::snapshot::ShardState;
 const FAN_IN: usize = 4;
 /// Log files that unsealed rows may pin before they are sealed by force.
 const LOG_FILES_MAX: u64 = 4;
-/// Bytes that the frame of a part takes, about.
-const PART_OVERHEAD: u64 = 16 << 10;
 
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +44,7 @@ impl Engine {
         let Some(upto) = (if asked {
             Some(task.request.upto)
         } else {
-            let forced = self.log.stats().files > LOG_FILES_MAX || self.is_crowded();
+            let forced = self.pins_much_log() || self.is_crowded();
             forced.then(|| self.cell.load().visible_lsn)
         }) else {
             return Ok(false);
@@ -67,6 +64,13 @@ impl Engine {
         Ok(false)
     }
 
+    /// Whether what is not in parts yet keeps many files of the log. What readers keep of it does not count: no seal gives
+    /// that back.
+    fn pins_much_log(&self) -> bool {
+        let covered = self.summary().covered.into_iter().min().unwrap_or(0);
+        self.log.stats().files > LOG_FILES_MAX && self.log.files_from(covered + 1) > LOG_FILES_MAX
+    }
+
     /// Merges, builds a graph or settles; whether there is more to look for.
     fn heavy_step(&self, task: &Task) -> Result<bool> {
         let state = self.cell.load();
@@ -74,20 +78,20 @@ impl Engine {
             return Ok(true);
         }
         self.tend_ballast();
-        for number in 0..self.shards.len() {
-            match self.choose(task, &state.shards[number]) {
-                Choice::Nothing => {}
-                Choice::Merge(positions) => {
-                    let shard = &state.shards[number];
-                    let positions = self.affordable(task, shard, positions)?;
-                    if !positions.is_empty() {
-                        return self.tend(shard, &positions, || self.merge(number, &positions));
-                    }
+        let mut refused = None;
+        for (number, shard) in state.shards.iter().enumerate() {
+            let choice = self.choose(task, shard);
+            match self.affordable(task, shard, choice) {
+                Ok(Choice::Nothing) => {}
+                Ok(Choice::Merge(positions)) => {
+                    return self.tend(shard, &positions, || self.merge(number, &positions));
                 }
-                Choice::BuildGraph(position) => {
-                    return self
-                        .tend(&state.shards[number], &[position], || self.build_graph(number, position));
+                Ok(Choice::BuildGraph(position)) => {
+                    return self.tend(shard, &[position], || self.build_graph(number, position));
                 }
+                // There may be room for what another shard needs, and tidying up gives some back.
+                Err(error) if error.kind() == ErrorKind::Full => refused = Some(error),
+                Err(error) => return Err(error),
             }
         }
         if self.verify_one()? {
@@ -97,33 +101,43 @@ impl Engine {
             self.settle()?;
             self.maintenance.progress.lock().settle_due = false;
         }
-        Ok(false)
+        refused.map_or(Ok(false), Err)
     }
 
-    /// What of a merge there is room for: all of it, or the one input that gives most for the least room. Nothing if it
-    /// would give no room back: then it can wait.
-    fn affordable(&self, task: &Task, shard: &ShardState, positions: Vec<usize>) -> Result<Vec<usize>> {
-        let view = |position: usize| &shard.sealed[position];
-        let needed = |position: usize| {
-            let view = view(position);
-            let live = f64::from(view.live()) / f64::from(view.segment.rows().max(1));
-            // Without what every part takes however few rows it has.
-            let bytes = |part: &PartRef| part.length.saturating_sub(PART_OVERHEAD);
-            (view.segment.entry.parts().map(bytes).sum::<u64>() as f64 * live * 1.2) as u64
-        };
-        let worn = |position: usize| view(position).live() < view(position).segment.rows();
-        let all = positions.iter().map(|position| needed(*position)).sum();
+    /// What of a choice there is room for. A merge that does not fit gives way to the one input whose rewriting gives
+    /// room back for the least, and that to the one graph that takes the least. A merge that can wait is put off; where
+    /// something is dead or lacks its graph, and nothing fits, it is an error.
+    fn affordable(&self, task: &Task, shard: &ShardState, choice: Choice) -> Result<Choice> {
         let asked = task.request.goal > Goal::Background;
-        match self.require_room(all, asked) {
-            Err(error) if error.kind() == ErrorKind::Full => {
-                tracing::warn!(%error, "a merge is put off");
-                let single = positions.into_iter().filter(|position| worn(*position));
-                let Some(cheapest) = single.min_by_key(|position| needed(*position)) else {
-                    return Ok(Vec::new());
-                };
-                self.require_room(needed(cheapest), asked).map(|()| vec![cheapest])
+        let has_room = |bytes: u64| self.require_room(bytes.saturating_add(bytes / 5), asked);
+        let view = |position: usize| &shard.sealed[position];
+        let merged = |positions: &[usize]| {
+            let inputs: Vec<_> = positions.iter().map(|position| view(*position)).collect();
+            output_bytes(&inputs, &self.settings)
+        };
+        let built = |position: usize| graph_bytes(view(position).segment.rows().into(), &self.settings);
+        let positions = match choice {
+            Choice::Nothing => return Ok(choice),
+            Choice::BuildGraph(position) => return has_room(built(position)).map(|()| choice),
+            Choice::Merge(positions) => positions,
+        };
+        match has_room(merged(&positions)) {
+            Err(error) if error.kind() == ErrorKind::Full => tracing::warn!(%error, "a merge is put off"),
+            room => return room.map(|()| Choice::Merge(positions)),
+        }
+        let worn = positions.iter().copied().filter(|i| view(*i).live() < view(*i).segment.rows());
+        let worn = worn.min_by_key(|position| merged(&[*position]));
+        let bare = self.tended(task, shard).into_iter().filter(|i| !view(*i).segment.has_graph());
+        let bare = bare.min_by_key(|position| built(*position));
+        let rewritten =
+            worn.map(|position| has_room(merged(&[position])).map(|()| Choice::Merge(vec![position])));
+        match (rewritten, bare) {
+            (Some(Err(error)), Some(position)) if error.kind() == ErrorKind::Full => {
+                has_room(built(position)).map(|()| Choice::BuildGraph(position))
             }
-            room => room.map(|()| positions),
+            (Some(choice), _) => choice,
+            (None, Some(position)) => has_room(built(position)).map(|()| Choice::BuildGraph(position)),
+            (None, None) => Ok(Choice::Nothing),
         }
     }
 
@@ -150,7 +164,8 @@ impl Engine {
         }
     }
 
-    fn choose(&self, task: &Task, shard: &ShardState) -> Choice {
+    /// The positions of the segments that a step may work on.
+    fn tended(&self, task: &Task, shard: &ShardState) -> Vec<usize> {
         let request = &task.request;
         let all = request.goal > Goal::Flushed;
         let set_aside = self.maintenance.set_aside.lock();
@@ -158,18 +173,22 @@ impl Engine {
         let tended = shard.sealed.iter().enumerate().filter(|(_, view)| {
             !set_aside.contains_key(&view.segment.number) && (!all || request.concerns(view))
         });
-        let (positions, stats): (Vec<usize>, Vec<SegmentStats>) = tended
-            .map(|(position, view)| {
-                let stats = SegmentStats {
-                    number: view.segment.number,
-                    rows: view.segment.rows(),
-                    live: view.live(),
-                    overlay: view.overlay.len() as u32,
-                    has_graph: view.segment.has_graph(),
-                };
-                (position, stats)
+        tended.map(|(position, _)| position).collect()
+    }
+
+    fn choose(&self, task: &Task, shard: &ShardState) -> Choice {
+        let request = &task.request;
+        let positions = self.tended(task, shard);
+        let views = positions.iter().map(|position| &shard.sealed[*position]);
+        let stats: Vec<SegmentStats> = views
+            .map(|view| SegmentStats {
+                number: view.segment.number,
+                rows: view.segment.rows(),
+                live: view.live(),
+                overlay: view.overlay.len() as u32,
+                has_graph: view.segment.has_graph(),
             })
-            .unzip();
+            .collect();
         let rows_max = self.settings.segment_rows_max;
         let choice = match request.goal {
             Goal::Optimized => Everything { rows_max, drop_dead_below: 0 }.choose(&stats),
@@ -185,3 +204,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use super::goal::{Goal, Health, Lane, Request};
 use super::upkeep::Summary;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::segment::sealed::SealedView;
 use crate::snapshot::ShardState;
 use crate::stats::Written;
 
@@ -90,10 +91,12 @@ impl Engine {
     /// Slows a writer down while too many rows wait for their graph; fails when nobody builds them any more.
     pub(crate) fn wait_for_room(self: &Arc<Self>) -> Result<()> {
         while self.bare_rows() > self.bare_rows_max(4) {
+            self.check_open()?;
             if let Some(error) = self.health().error() {
                 self.kick();
+                let full = error.kind() == ErrorKind::Full;
                 return Err(Error::caused(
-                    ErrorKind::Unavailable,
+                    if full { ErrorKind::Full } else { ErrorKind::Unavailable },
                     "too many rows wait for their graph, and building fails",
                     error.clone(),
                 ));
@@ -122,12 +125,14 @@ impl Engine {
         put_off.max(BARE_ROWS_MAX)
     }
 
-    /// Rows that no graph covers.
+    /// Rows that no graph covers. Those of a bulk load do not count while they stand in segments of their own: whoever
+    /// loads many rows at once knows that they are searched by scan first, and nobody's writes should wait for it.
     fn bare_rows(&self) -> u64 {
         let state = self.cell.load();
         let bare = |shard: &ShardState| {
             let unsealed: u64 = shard.unsealed().map(|s| u64::from(s.len())).sum();
-            let sealed = shard.sealed.iter().filter(|view| !view.segment.has_graph());
+            let counted = |view: &&SealedView| !view.segment.has_graph() && !view.segment.is_loaded();
+            let sealed = shard.sealed.iter().filter(counted);
             unsealed + sealed.map(|view| u64::from(view.segment.rows())).sum::<u64>()
         };
         state.shards.iter().map(|shard| bare(shard)).sum()

@@ -38,8 +38,10 @@ impl Searcher for PinnedShard {
         let bound = Bound { query, exact, metric: self.metric, ef_default: self.ef_default };
         let mut best = TopK::<Candidate>::new(query.k);
         let mut collect = |segment: usize, top: TopK<Neighbor>| {
+            let segment =
+                u16::try_from(segment).expect("writers are refused before a shard has so many segments");
             for found in top.into_sorted() {
-                let at = Place { shard: self.number, segment: segment as u16, slot: found.slot };
+                let at = Place { shard: self.number, segment, slot: found.slot };
                 best.push(Candidate { distance: found.distance, at });
             }
         };

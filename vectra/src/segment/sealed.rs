@@ -50,6 +50,11 @@ impl SealedSegment {
         if stored == 0 { self.entry.lsns.0 } else { stored }
     }
 
+    /// Whether its rows came with one operation: those of a bulk load, not merged with others yet.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.rows() > 1 && self.entry.lsns.0 == self.entry.lsns.1
+    }
+
     pub(crate) fn has_graph(&self) -> bool {
         self.index.as_ref().is_some_and(|index| index.has_graph())
     }

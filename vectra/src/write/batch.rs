@@ -66,8 +66,11 @@ impl Engine {
         if intents.is_empty() {
             return Ok(Receipt { lsn: 0, items: 0 });
         }
-        self.wait_for_room()?;
-        self.refuse_too_many_segments()?;
+        // What only deletes is never refused for want of room: it is how room is made.
+        if intents.iter().any(|intent| !matches!(intent, Intent::Delete(_))) {
+            self.wait_for_room()?;
+        }
+        self.refuse_too_many_segments(&|_| 0)?;
         let routes: Vec<usize> =
             intents.iter().map(|i| usize::from(self.router.route(&i.id().encode()))).collect();
         let touched: BTreeSet<usize> = routes.iter().copied().collect();
@@ -91,14 +94,13 @@ impl Engine {
         Ok(Receipt { lsn: ticket.last_lsn, items })
     }
 
-    pub(crate) fn refuse_too_many_segments(&self) -> Result<()> {
+    /// Refuses what would give a shard too many segments, `more` of its own included.
+    pub(crate) fn refuse_too_many_segments(&self, more: &dyn Fn(usize) -> usize) -> Result<()> {
         let state = self.cell.load();
-        if state.shards.iter().all(|shard| shard.sealed.len() + shard.frozen.len() < SEGMENTS_MAX) {
-            return Ok(());
-        }
-        let text =
-            "a shard has too many small segments; let `wait_optimized` merge them, or use a larger seal_rows";
-        Err(Error::new(ErrorKind::Unavailable, text))
+        let mut shards = state.shards.iter().enumerate();
+        shards.try_for_each(|(number, shard)| {
+            check_segments(shard.sealed.len() + shard.frozen.len(), more(number))
+        })
     }
 
     /// Takes a shard's write lock; refuses if a writer panicked while it staged.
@@ -186,6 +188,20 @@ impl Engine {
     }
 }
 
+/// Fails if a shard has no room for another segment beside those that are there and `more`.
+fn check_segments(there: usize, more: usize) -> Result<()> {
+    if there + more < SEGMENTS_MAX {
+        return Ok(());
+    }
+    let text = if more == 0 {
+        "a shard has too many small segments; let `wait_optimized` merge them, or use a larger seal_rows"
+    } else {
+        "the load would give a shard too many segments; nothing was loaded: let `wait_optimized` merge what is there, or \
+         use a larger segment_rows_max"
+    };
+    Err(Error::new(ErrorKind::Unavailable, text))
+}
+
 /// Turns an intent into what the log records, given the live row of its id.
 fn resolve_one(intent: Intent, live: Option<&Live>, position: usize) -> Result<Option<Op>> {
     let fail = |kind, id: &ItemId, text: &str| {
@@ -218,5 +234,20 @@ pub(crate) fn update_op(id: ItemId, metadata: Arc<Value>, live: &Live) -> Op {
     match live {
         Live::Unsealed(segment, slot) => Op::Put { id, vector: segment.vector(*slot).to_f32(), metadata },
         Live::Sealed(..) => Op::Update { id, metadata },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_segments_of_a_load_count_before_it_is_let_in() {
+        assert!(check_segments(SEGMENTS_MAX - 1, 0).is_ok() && check_segments(1, SEGMENTS_MAX - 2).is_ok());
+        for (there, more) in [(SEGMENTS_MAX, 0), (1, SEGMENTS_MAX - 1), (0, 70_000)] {
+            let error = check_segments(there, more).expect_err("more than a place can name");
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert_eq!(error.to_string().contains("the load"), more > 0, "{error}");
+        }
     }
 }

@@ -36,6 +36,9 @@ use crate::snapshot::State;
 /// Nothing of the load can be seen, or found after a crash, before [`BulkLoader::finish`] returns; then all of it is
 /// visible and durable. Vectors pass through to the disk; what stays in memory is about 30 bytes per item with its id, and
 /// its compressed metadata, of one segment per shard. A loader that is dropped leaves nothing.
+///
+/// Rows of a load may lack their graph in any number: they do not slow writers down as others do, until they are merged
+/// with others.
 #[derive(Debug)]
 pub struct BulkLoader<'a> {
     engine: &'a Arc<Engine>,
@@ -48,6 +51,8 @@ pub struct BulkLoader<'a> {
     fresh: Fresh<'a>,
     items: u64,
     terms: MetadataTerms,
+    /// Bytes that may be written before the next look at the volume.
+    until_look: u64,
     /// Why a segment could not be written: the load is incomplete from then on.
     failed: Option<Error>,
 }
@@ -56,7 +61,7 @@ impl<'a> BulkLoader<'a> {
     pub(crate) fn new(engine: &'a Arc<Engine>) -> Self {
         let (open, done, terms) = (BTreeMap::new(), Vec::new(), MetadataTerms::default());
         let fresh = Fresh::new(engine);
-        Self { engine, replacing: false, open, done, fresh, items: 0, terms, failed: None }
+        Self { engine, replacing: false, open, done, fresh, items: 0, terms, until_look: 0, failed: None }
     }
 
     /// Lets items replace those with the same ids, as an upsert does; otherwise all ids must be new.
@@ -97,6 +102,11 @@ impl<'a> BulkLoader<'a> {
         let settings = &self.engine.settings;
         let id = item.id.encode();
         let shard = usize::from(self.engine.router.route(&id));
+        let bytes = (settings.dim as usize * settings.element.size()) as u64;
+        if self.until_look < bytes || !self.open.contains_key(&shard) {
+            self.until_look = self.engine.admit_load(bytes + self.owed())?;
+        }
+        self.until_look = self.until_look.saturating_sub(bytes);
         let writer = match self.open.entry(shard) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
@@ -122,7 +132,15 @@ impl<'a> BulkLoader<'a> {
         Ok(())
     }
 
+    /// Bytes that the open segments will take when they are closed, beside the vectors that are written: what waits in
+    /// memory, and codes.
+    fn owed(&self) -> u64 {
+        let dim = self.engine.settings.dim as usize;
+        self.open.values().map(|writer| (writer.buffered_bytes() + writer.rows() as usize * dim) as u64).sum()
+    }
+
     fn close_segment(&mut self, shard: usize) -> Result<()> {
+        self.until_look = self.engine.admit_load(self.owed())?;
         if let Some(writer) = self.open.remove(&shard) {
             let number = self.engine.next_number();
             let segment = self.engine.write_segment(number, writer, (0, 0), &mut self.fresh)?;
@@ -144,7 +162,6 @@ impl<'a> BulkLoader<'a> {
             return Err(error.clone());
         }
         self.engine.check_open()?;
-        self.engine.refuse_too_many_segments()?;
         while let Some(shard) = self.open.keys().next().copied() {
             self.close_segment(shard)?;
         }
@@ -207,6 +224,7 @@ impl Engine {
         for number in touched {
             locked.push((number, self.lock_shard(number)?));
         }
+        self.refuse_too_many_segments(&|number| done.iter().filter(|(shard, _)| *shard == number).count())?;
         let replaced = self.replaced_by(done, &locked)?;
         if let Some(first) = replaced.first().filter(|_| !replacing) {
             let text = format!(
@@ -225,6 +243,7 @@ impl Engine {
                 format!("the load replaces {} items, more than one frame can name: split it", replaced.len());
             return Err(Error::invalid(text));
         }
+        self.admit(payload.len() as u64, true)?;
         // From here on the log may name them, whatever becomes of this call.
         fresh.keep();
         let ticket = self.stage_load(payload, replaced, std::mem::take(done), &mut locked)?;

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use vectra::seams::{Fs, OsFs};
 use vectra::{Builder, ErrorKind, Index, Item, ItemId, Settings};
+use vectra_core::io::Access;
 use vectra_core::io::sim::SimFs;
 
 use crate::world::{MODELS, World};
@@ -211,6 +212,89 @@ fn a_simulated_disk_fills_and_drains() {
     println!("{} cycles, {} items deleted with nothing free", cycles(), bed.deleted);
     assert!(bed.refused >= cycles() && bed.deleted > 100 * cycles());
     evidence("D7-simulated", "full-disk cycles under a quota", cycles(), &bed, started);
+}
+
+#[test]
+fn a_log_that_met_a_full_disk_opens_again_with_the_room_of_the_ballast() {
+    let mut bed = simulated();
+    let fs = bed.world.as_ref().expect("simulated").fs.clone();
+    let index = (bed.builder)(&bed).create(bed.path(), bed.settings.clone()).expect("a new volume");
+    bed.next = 200;
+    for first in (0..200).step_by(25) {
+        index.insert_items((first..first + 25).map(|n| bed.item(n)).collect()).expect("there is room");
+        bed.live.extend(first..first + 25);
+    }
+    index.flush().expect("there is room");
+    bed.world.as_ref().expect("simulated").spawner.run_all();
+    bed.occupy();
+    let free = |fs: &SimFs| fs.free_space(Path::new("/")).expect("asked");
+    assert_eq!(free(&fs), 0);
+    // Nobody looks before each batch: others were quicker.
+    let failed = (200..400_u64).step_by(25).find_map(|first| {
+        let inserted = index.insert_items((first..first + 25).map(|n| bed.item(n)).collect());
+        bed.next = first + 25;
+        match inserted {
+            Ok(_) => bed.live.extend(first..first + 25),
+            Err(error) => return Some((error, first..first + 25)),
+        }
+        None
+    });
+    let (error, uncertain) = failed.expect("nothing is free");
+    assert_eq!(error.kind(), ErrorKind::Uncertain, "{error}");
+    drop(index);
+    assert_eq!(free(&fs), 0);
+    let (ballast, bare) = (Path::new("/index/ballast"), fs.image());
+    let bytes = fs.open(ballast, Access::Read).and_then(|file| file.len()).expect("a ballast");
+    bare.remove(ballast).expect("there");
+    bare.quota((1 << 20) - bytes);
+    let error = World::on(bare, 9).builder().open(bed.path()).expect_err("nothing is free, nothing to drop");
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+
+    bed.world = Some(World::on(fs.clone(), 8));
+    let index = (bed.builder)(&bed).open(bed.path()).expect("the ballast gives room");
+    assert!(fs.open(ballast, Access::Read).is_err());
+    if index.get_item(uncertain.start).expect("readable").is_some() {
+        bed.live.extend(uncertain);
+    }
+    bed.check(&index);
+    bed.delete_most(&index, 0);
+    index.compact().expect("compaction works on a full disk");
+    bed.check(&index);
+}
+
+#[test]
+fn a_load_leaves_the_reserve_alone() {
+    let bed = simulated();
+    let fs = bed.world.as_ref().expect("simulated").fs.clone();
+    let index = (bed.builder)(&bed).create(bed.path(), bed.settings.clone()).expect("a new volume");
+    index.insert_item(bed.item(0)).expect("there is room");
+    let free = || fs.free_space(Path::new("/")).expect("asked");
+    let before = free();
+    let mut loader = index.bulk_loader();
+    let refused = (1..100_000).find_map(|n| {
+        assert!(free() >= 128 << 10, "{n}: the reserve is not for loads");
+        loader.push(bed.item(n)).err()
+    });
+    assert_eq!(refused.expect("a small volume").kind(), ErrorKind::Full);
+    let error = loader.finish().expect_err("incomplete");
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    assert_eq!((free(), index.snapshot().len()), (before, 1), "nothing of it stays");
+    // One that fits is taken, and writers see at once what it left them.
+    let error = loop {
+        let (first, len) = (index.snapshot().len(), 400);
+        match index.load_items((first..first + len).map(|n| bed.item(n))) {
+            Ok(receipt) => assert_eq!(receipt.items, len),
+            Err(error) => break error,
+        }
+        assert!(free() >= 64 << 10);
+    };
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    let first = index.snapshot().len();
+    assert!(first > 800, "{first}");
+    let error = (first..first + 2000).find_map(|n| index.insert_item(bed.item(n)).err());
+    assert_eq!(error.expect("the volume is as good as full").kind(), ErrorKind::Full);
+    assert!(free() >= 64 << 10);
+    index.delete_item(0_u64).expect("deletes go on: the log is sound");
 }
 
 /// A mounted volume, unmounted in the end.

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "what tests do to files, threads and processes is theirs")]
 
 mod api;
+mod back_pressure;
 mod backup;
 mod bulk;
 mod checkpoint;

@@ -442,3 +442,38 @@ fn a_reader_passes_over_a_damaged_newest_manifest() {
         ErrorKind::NotFound
     );
 }
+
+/// What readers keep of the log is no reason to seal the few rows that were written since.
+#[test]
+fn regress_a_reader_that_keeps_the_log_does_not_make_tiny_segments() {
+    let world = World::new(6, MODELS[0]);
+    let mut settings = Settings::new(4).with_seal_rows(500).with_graph(4, 8);
+    (settings.log_bytes_min, settings.log_bytes_max) = (8 << 10, 8 << 10);
+    let index = world.builder().create("/index", settings).expect("a new folder");
+    index.insert_item(crate::world::item(0, 0)).expect("a healthy disk");
+    let held = reader(&world);
+    for first in (1..1001).step_by(100) {
+        let items = (first..first + 100).map(|key| crate::world::item(key, 0)).collect();
+        index.insert_items(items).expect("a healthy disk");
+    }
+    index.flush().expect("a healthy disk");
+    world.spawner.run_all();
+    let before = index.stats();
+    assert!(before.log_files > 5, "{} log files", before.log_files);
+    for key in 2000..2030 {
+        index.insert_item(crate::world::item(key, 0)).expect("a healthy disk");
+        // Has the workers look for something to do.
+        drop(index.defer_optimization());
+        world.spawner.run_all();
+    }
+    let after = index.stats();
+    assert_eq!((after.shards[0].unsealed_rows, after.generation), (30, before.generation));
+    // Rows that keep as much of the log themselves are sealed all the same.
+    for key in 3000..3400 {
+        index.insert_item(crate::world::item(key, 0)).expect("a healthy disk");
+    }
+    drop(index.defer_optimization());
+    world.spawner.run_all();
+    assert_eq!(index.stats().shards[0].unsealed_rows, 0);
+    assert_eq!(held.snapshot().len(), 1);
+}

@@ -23,35 +23,6 @@ fn two_segments(fs: &SimFs) -> Index {
 }
 
 #[test]
-fn a_merge_waits_for_room_and_takes_nothing_from_its_inputs() {
-    let fs = SimFs::new(1, CrashModel::WeakPosix);
-    let index = two_segments(&fs);
-    let engine = &index.engine;
-    let state = engine.cell.load();
-    let inputs: Vec<&SealedView> = state.shards[0].sealed.iter().collect();
-    assert_eq!(inputs.len(), 2);
-    let needed = output_bytes(&inputs, &engine.settings) * 6 / 5;
-    let parts = || engine.store.list().expect("a folder").parts.len();
-    let before = parts();
-    let free_now =
-        |fs: &SimFs| vectra_core::io::Fs::free_space(fs, std::path::Path::new("/index")).expect("asked");
-    let used = {
-        fs.quota(1 << 40);
-        (1 << 40) - free_now(&fs)
-    };
-    fs.quota(used + needed - 1);
-    let error = engine.merge(0, &[0, 1]).expect_err("one byte too few");
-    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
-    assert!(error.to_string().contains(&needed.to_string()), "{error}");
-    assert_eq!((parts(), engine.cell.load().shards[0].sealed.len()), (before, 2));
-    assert_eq!(index.snapshot().len(), 200);
-    fs.quota(used + needed);
-    engine.merge(0, &[0, 1]).expect("there is room now");
-    assert_eq!(engine.cell.load().shards[0].sealed.len(), 1);
-    assert_eq!(index.snapshot().len(), 200);
-}
-
-#[test]
 fn what_a_merge_is_expected_to_write_is_about_what_it_writes() {
     let fs = SimFs::new(1, CrashModel::WeakPosix);
     let index = two_segments(&fs);
