@@ -25,6 +25,7 @@ mod follow;
 mod reader;
 mod recover;
 mod salvage;
+mod seal;
 mod walk;
 
 // The two logs.
@@ -43,3 +44,4 @@ pub use crate::log::{Checkpoint, Durability, Log, LogStats, Lsn, Ticket};
 pub use crate::null_log::NullLog;
 pub use crate::recover::Recovery;
 pub use crate::salvage::{Gap, SalvageReport};
+pub use crate::seal::BadSeal;

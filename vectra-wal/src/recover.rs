@@ -23,6 +23,7 @@ use crate::header::{FILE_HEADER_LEN, FileHeader, Predecessor};
 use crate::log::{Checkpoint, Lsn};
 use crate::log_file::{Draft, LogFile};
 use crate::reader::{FrameReader, Survey};
+use crate::seal::{BadSeal, bad_seal, cut};
 use crate::writer::{Sealed, Tail, Writer};
 
 /// Takes in one replayed frame.
@@ -50,6 +51,8 @@ pub struct Recovery {
     pub torn: bool,
     /// The newest checkpoint that the log knows of: what the owner's newest must not be older than.
     pub checkpoint: Option<Checkpoint>,
+    /// Ends of files where neither a seal nor nothing stands. An opening has cut them off, a check leaves them.
+    pub bad_seals: Vec<BadSeal>,
     /// Names in the folder that do not belong to this log; they are left alone.
     pub ignored: Vec<String>,
 }
@@ -78,10 +81,15 @@ pub(crate) fn recover(
     for pair in chain.links.windows(2) {
         let before = pair[1].header.predecessor.expect("links are found along predecessors");
         replay.sealed_file(&*fs, &pair[0], before)?;
+        replay.look_at_seal(&*fs, &pair[0], before, pair[1].header.seq)?;
         sealed.push(Sealed { seq: before.seq, last_lsn: before.last_lsn, bytes: before.len });
     }
     let last = chain.links.last().expect("a chain has a newest link");
     let current = replay.final_file(&fs, dir, env, last, chain.seq_max + 1)?;
+    // As late as this, so that an opening that finds damage changes nothing.
+    for seal in &replay.recovery.bad_seals {
+        cut(&*fs, seal).map_err(OpenError::io(&seal.path))?;
+    }
     remove_void(&*fs, chain.void, &last.path)?;
     let Replay { mut recovery, tail, .. } = replay;
     recovery.ignored = chain.ignored;
@@ -105,6 +113,7 @@ pub(crate) fn check(
     for pair in chain.links.windows(2) {
         let before = pair[1].header.predecessor.expect("links are found along predecessors");
         replay.sealed_file(fs, &pair[0], before)?;
+        replay.look_at_seal(fs, &pair[0], before, pair[1].header.seq)?;
     }
     replay.scan(fs, chain.links.last().expect("a chain has a newest link"), &mut |_, _, _| Ok(()))?;
     let Replay { mut recovery, tail, .. } = replay;
@@ -154,6 +163,18 @@ impl Replay<'_, '_> {
             let expected = format!("the end, after LSN {}, as the next file states it", before.last_lsn);
             return Err(OpenError::corrupt(path, at, expected, format!("the end after LSN {}", ends.1)));
         }
+        Ok(())
+    }
+
+    /// What stands behind the frames of a file that has a successor, also of one that nobody needs to read any more.
+    fn look_at_seal(
+        &mut self,
+        fs: &dyn Fs,
+        link: &Link,
+        before: Predecessor,
+        next: u64,
+    ) -> Result<(), OpenError> {
+        self.recovery.bad_seals.extend(bad_seal(fs, link, before, next)?);
         Ok(())
     }
 

@@ -73,6 +73,9 @@ pub(crate) fn open(root: &Path, outside: &Outside) -> Result<Arc<Engine>> {
         report.fell_back_from = Some(*generation);
         report.found(format!("manifest/{generation:020}, now {}", place.display()), error);
     }
+    for seal in &recovery.bad_seals {
+        tracing::warn!(%seal, "the end of a log file was cut off; no data was in it");
+    }
     let noted = recovery.checkpoint.map_or(0, |checkpoint| checkpoint.generation);
     if noted > highest {
         // What was opened holds everything all the same: its parts are there, and so is the log behind them.

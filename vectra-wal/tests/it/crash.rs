@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use vectra_core::io::sim::{CrashModel, SimFs};
 use vectra_core::io::{Access, Fs};
-use vectra_wal::{Durability, OpenError, Options};
+use vectra_wal::{Durability, FileLog, OpenError, Options};
 
 use crate::world::{
     INTERVAL, Ledger, MODELS, Step, Stop, World, broken, open, script, sim_env, small_options, wal_dir,
@@ -76,9 +76,15 @@ fn after_crash(off: &SimFs, ledger: &Ledger, seed: u64, depth: Depth) -> Result<
     newest_file_is_missed(&off.crash(seed), ledger)?;
     damage_is_noticed(&off.crash(seed), ledger)?;
     let world = World::on(off.crash(seed), seed + 100);
+    let torn = bad_seals(&world, ledger)?;
     let mut survived = ledger.clone();
     let log = world.open(&mut survived).map_err(unexpected)?;
     drop(log);
+    // A rotation that was cut off leaves one at most, in the file before the newest; an opening leaves none.
+    let left = bad_seals(&world, ledger)?;
+    if torn > 1 || left > 0 {
+        return Err(broken(format!("{torn} bad seals after the crash, {left} after the opening")));
+    }
     let calls = world.fs.calls();
     if depth.in_recovery {
         for n in 1..=calls {
@@ -93,6 +99,16 @@ fn after_crash(off: &SimFs, ledger: &Ledger, seed: u64, depth: Depth) -> Result<
         }
     }
     go_on(&world, survived)
+}
+
+/// How many seals are torn, if there is a log already.
+fn bad_seals(world: &World, ledger: &Ledger) -> Result<usize, Stop> {
+    let options = Options { replay_from: ledger.floor, ..small_options() };
+    match FileLog::check(&*world.fs(), &wal_dir(), options, &mut |_| Ok(())) {
+        Ok(found) => Ok(found.bad_seals.len()),
+        Err(OpenError::Missing { .. }) if !ledger.created => Ok(0),
+        Err(e) => Err(broken(format!("a look fails: {e}"))),
+    }
 }
 
 /// Appends to the survivor, cuts the power again, and looks again.

@@ -58,7 +58,14 @@ pub(crate) fn opened(files: &Files, options: Options) -> Result<(Recovery, Vec<O
     }
     let looked_at = FileLog::check(&*fs, &dir(), options.clone(), &mut |_| Ok(()));
     assert_eq!(read(&*fs), *files, "a look changes nothing");
-    let outcome = open(fs, &dir(), &sim_env(5).0, options.clone());
+    let outcome = open(Arc::clone(&fs), &dir(), &sim_env(5).0, options.clone());
+    if outcome.is_ok() {
+        let seals = FileLog::check(&*fs, &dir(), options.clone(), &mut |_| Ok(())).map(|found| found.bad_seals);
+        assert_eq!(seals.expect("it opened"), [], "an opening leaves no bad seal");
+    }
+    if let (Ok(looked_at), Ok((_, recovery, _))) = (&looked_at, &outcome) {
+        assert_eq!(looked_at.bad_seals, recovery.bad_seals);
+    }
     if options.replay_from == 0 {
         assert_eq!(looked_at.is_ok(), outcome.is_ok(), "a look and an opening agree: {looked_at:?}");
     }
@@ -98,7 +105,10 @@ fn a_closed_log_cut_at_any_byte_is_corrupt() {
             let outcome = opened(&with(&files, file, |bytes| bytes.truncate(len)), options());
             if len >= content.len() - seal {
                 // Only the seal is hurt, and the successor it names is there.
-                assert_eq!(outcome.expect("nothing is lost").1, frames);
+                let (recovery, left) = outcome.expect("nothing is lost");
+                assert_eq!(left, frames);
+                let gone = len == content.len() - seal;
+                assert_eq!(recovery.bad_seals.len(), usize::from(!gone), "{file} cut at {len}");
             } else {
                 assert!(is_corruption(&outcome), "{file} cut at {len}: {outcome:?}");
             }
@@ -115,7 +125,10 @@ fn any_flipped_bit_of_a_closed_log_is_found() {
             for bit in 0..8 {
                 let outcome = opened(&with(&files, file, |bytes| bytes[at] ^= 1 << bit), options());
                 if at >= content.len() - seal {
-                    assert_eq!(outcome.expect("nothing is lost").1, frames);
+                    let (recovery, left) = outcome.expect("nothing is lost");
+                    assert_eq!(left, frames);
+                    let [bad] = &recovery.bad_seals[..] else { panic!("{file}, byte {at}: {recovery:?}") };
+                    assert_eq!((bad.path.clone(), bad.at), (dir().join(file), (content.len() - seal) as u64));
                 } else {
                     assert!(is_corruption(&outcome), "{file}, byte {at}, bit {bit}: {outcome:?}");
                 }

@@ -26,4 +26,6 @@ mod regressions;
 #[cfg(not(loom))]
 mod salvage;
 #[cfg(not(loom))]
+mod seals;
+#[cfg(not(loom))]
 mod syncs;

@@ -216,7 +216,7 @@ impl Report {
         let mut checked = check();
         for _ in 0..LOG_CHECKS {
             // A writer at work may be caught between two states; damage stays.
-            if checked.is_err() {
+            if checked.as_ref().map_or(true, |found| !found.bad_seals.is_empty()) {
                 checked = check();
             }
         }
@@ -228,6 +228,7 @@ impl Report {
                     let problem = "the log knows this manifest, and the folder lacks it";
                     self.find(format!("manifest/{:020}", noted.generation), &problem, true);
                 }
+                found.bad_seals.iter().for_each(|seal| self.find("log", seal, false));
                 self.unknown.extend(found.ignored.iter().map(|name| format!("wal/{name}")));
                 return Ok(found.last_lsn.max(manifest.durable_lsn()));
             }
