@@ -55,7 +55,8 @@ pub(crate) fn bad_seal(
         Ok((header, payload)) => {
             let frame_len = header.frame_len();
             let fits = header.first_lsn == before.last_lsn + 1 && header.prev_payload_crc == before.chain_crc;
-            let control = if header.control { Control::decode(header.kind, payload) } else { Ok(Control::Mark) };
+            let control =
+                if header.control { Control::decode(header.kind, payload) } else { Ok(Control::Mark) };
             match control {
                 // Whatever the seal named, recoveries may have put later files in its place.
                 Ok(Control::Seal(seq)) if fits && (before.seq + 1..=next).contains(&seq) => frame_len,

@@ -52,6 +52,7 @@ pub struct Builder {
     mode: Option<Mode>,
     threads: Option<usize>,
     upkeep: Upkeep,
+    ack_after_mark: bool,
     #[cfg(feature = "remote")]
     remote: Option<Remote>,
 }
@@ -116,6 +117,19 @@ impl Builder {
         self
     }
 
+    /// Whether a write with [`Durability::Sync`](crate::Durability::Sync) is acknowledged only once the log says of
+    /// itself that it is durable, at the cost of one more write and sync per group (off unless said otherwise).
+    ///
+    /// Damage to the group written last, before anything later testifies to it, looks like a write that the power cut
+    /// off: the next open drops it and reports [`OpenReport::torn`](crate::OpenReport::torn). That window ends with the
+    /// next group, or after 100 ms without one. With this on, no acknowledged group is ever in it: the damage is
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+    #[must_use]
+    pub fn ack_after_mark(mut self, on: bool) -> Self {
+        self.ack_after_mark = on;
+        self
+    }
+
     /// How many bytes of codes and graphs are copied into memory of the process, where they are verified in the
     /// background (1 GiB unless said otherwise; 0 copies nothing). What does not fit is used as the file gives it, with
     /// every access checked, and a query's [`Profile::unverified`](crate::Profile) counts it.
@@ -158,6 +172,7 @@ impl Builder {
             remote: self.remote.map(|remote| remote.connect(&env)).transpose()?,
             env,
             upkeep: self.upkeep,
+            ack_after_mark: self.ack_after_mark,
         })
     }
 

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{FOLDERS, make_dir, refuse_foreign, remove_files, sync_parent, take_lock, write_format};
 use crate::manifest::{Features, Manifest, ManifestStore, ShardEntry};
 use crate::opened::OpenReport;
-use crate::recover::{Outside, log_options, open_log_error};
+use crate::recover::{Outside, open_log_error, written_log_options};
 use crate::replay::Parts;
 use crate::settings::Settings;
 use crate::tiers::Stores;
@@ -55,8 +55,9 @@ pub(crate) fn create(root: &Path, settings: Settings, outside: &Outside) -> Resu
         log_floor: 1,
     };
     // The log syncs the folder that its own is in, and so makes every name above durable, too.
-    let log = FileLog::create(Arc::clone(fs), &root.join("wal"), &outside.env, log_options(&manifest))
-        .map_err(open_log_error)?;
+    let options = written_log_options(&manifest, outside);
+    let log =
+        FileLog::create(Arc::clone(fs), &root.join("wal"), &outside.env, options).map_err(open_log_error)?;
     let digest = manifests.write(&manifest)?;
     manifests.publish(manifest.generation)?;
     let committed =

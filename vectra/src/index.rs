@@ -186,6 +186,26 @@ impl Index {
         self.engine.sync_log()
     }
 
+    /// The last LSN that is known to survive a power cut; everything before it does, too. See [`Durability`].
+    pub fn durable_lsn(&self) -> u64 {
+        self.engine.log.durable_lsn()
+    }
+
+    /// Returns once everything up to `lsn` survives a power cut, whatever durability it was written with: joins a sync
+    /// that is under way, or makes one. Nothing is synced if it is durable already. See [`Receipt::wait_durable`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for an LSN that no write has yet, [`ErrorKind::Io`], [`ErrorKind::Unavailable`] or
+    /// [`ErrorKind::Uncertain`] if the log cannot be synced, [`ErrorKind::Closed`].
+    pub fn wait_durable(&self, lsn: u64) -> Result<()> {
+        self.engine.check_open()?;
+        let last = self.engine.log.last_lsn();
+        if lsn > last {
+            return Err(Error::invalid(format!("there is no LSN {lsn} yet: the last write has {last}")));
+        }
+        self.engine.log.wait_durable(lsn, &|upto| self.engine.publish(upto)).map_err(append_error)
+    }
+
     /// Seals everything written so far into parts, so that the log can shrink; waits until that is done.
     ///
     /// # Errors

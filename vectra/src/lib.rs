@@ -72,7 +72,14 @@ pub use vectra_metadata::{FieldKind, IndexedField};
 pub use vectra_tier::Mode;
 #[cfg(feature = "remote")]
 pub use vectra_tier::{Patience, RemoteStore};
-pub use vectra_wal::{Control, DumpEntry, DumpFrame, Durability};
+pub use vectra_wal::{Control, DumpEntry, DumpFrame};
+
+/// What the acknowledgement of a write promises; the index's own is [`Settings::durability`], and
+/// [`Index::with_durability`] writes with another. [`Receipt::wait_durable`] and [`Index::wait_durable`] make up for a
+/// weaker one where it matters, [`Builder::ack_after_mark`] makes the strongest provable.
+///
+#[doc(inline)]
+pub use vectra_wal::Durability;
 
 /// The seams an embedder can replace: file system and environment.
 pub mod seams {

@@ -29,6 +29,8 @@ pub(crate) struct Outside {
     #[cfg(feature = "remote")]
     pub(crate) remote: Option<vectra_tier::RemoteStore>,
     pub(crate) upkeep: Upkeep,
+    /// See [`crate::Builder::ack_after_mark`].
+    pub(crate) ack_after_mark: bool,
 }
 
 /// Opens the index in `root`, replaying its log.
@@ -119,7 +121,8 @@ fn replayed(
     let mut visit = |frame: Frame<'_>| parts.replay(manifest, &frame).map_err(Into::into);
     let (fs, wal) = (Arc::clone(&outside.fs), root.join("wal"));
     let (log, recovery) =
-        FileLog::open(fs, &wal, &outside.env, log_options(manifest), &mut visit).map_err(open_log_error)?;
+        FileLog::open(fs, &wal, &outside.env, written_log_options(manifest, outside), &mut visit)
+            .map_err(open_log_error)?;
     parts.show(log.last_lsn());
     Ok((parts, log, recovery, loaded))
 }
@@ -153,6 +156,11 @@ pub(crate) fn log_options(manifest: &Manifest) -> Options {
         payload_bytes_max: BATCH_BYTES_MAX as u32,
         ..Options::new(manifest.index)
     }
+}
+
+/// For a log that is going to be written.
+pub(crate) fn written_log_options(manifest: &Manifest, outside: &Outside) -> Options {
+    Options { ack_after_mark: outside.ack_after_mark, ..log_options(manifest) }
 }
 
 pub(crate) fn open_log_error(error: vectra_wal::OpenError) -> Error {

@@ -60,7 +60,8 @@ pub(crate) fn opened(files: &Files, options: Options) -> Result<(Recovery, Vec<O
     assert_eq!(read(&*fs), *files, "a look changes nothing");
     let outcome = open(Arc::clone(&fs), &dir(), &sim_env(5).0, options.clone());
     if outcome.is_ok() {
-        let seals = FileLog::check(&*fs, &dir(), options.clone(), &mut |_| Ok(())).map(|found| found.bad_seals);
+        let seals =
+            FileLog::check(&*fs, &dir(), options.clone(), &mut |_| Ok(())).map(|found| found.bad_seals);
         assert_eq!(seals.expect("it opened"), [], "an opening leaves no bad seal");
     }
     if let (Ok(looked_at), Ok((_, recovery, _))) = (&looked_at, &outcome) {

@@ -1,7 +1,7 @@
 //! Bad seals: seen by whoever looks, cut off by whoever opens for writing, and nothing else is.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use vectra_core::io::sim::{SimFs, SyncSite};
@@ -43,7 +43,7 @@ fn recovered(fs: &SimFs) -> Result<Vec<Owned>, OpenError> {
     open(Arc::new(fs.clone()), &dir(), &sim_env(6).0, options()).map(|(_, _, frames)| frames)
 }
 
-fn len(fs: &SimFs, path: &PathBuf) -> u64 {
+fn len(fs: &SimFs, path: &Path) -> u64 {
     let root: &dyn Fs = fs;
     root.open(path, Access::Read).expect("a file").len().expect("a file")
 }
@@ -56,7 +56,8 @@ fn zeros_and_nothing_are_as_good_as_a_seal() {
         bytes.resize(bytes.len() + zeros, 0);
     };
     for zeros in [0, 1, SEAL, 300] {
-        let (recovery, left) = opened(&with(&files, &name(2), |b| keep(b, zeros)), options()).expect("intact");
+        let (recovery, left) =
+            opened(&with(&files, &name(2), |b| keep(b, zeros)), options()).expect("intact");
         assert_eq!((left, recovery.bad_seals.len()), (frames.clone(), 0), "{zeros} zeros");
     }
     // Space behind the seal that was not cut off yet, and garbage there.
@@ -97,8 +98,12 @@ fn a_whole_frame_that_is_no_fitting_seal_is_corruption() {
             bytes[from + at] = value;
             let payload = vectra_core::codec::crc32c(&bytes[from + FRAME..]);
             bytes[from + 28..from + 32].copy_from_slice(&payload.to_le_bytes());
-            let covered =
-                [&salt[..], &(from as u64).to_le_bytes(), &bytes[from..from + 4], &bytes[from + 8..from + FRAME]];
+            let covered = [
+                &salt[..],
+                &(from as u64).to_le_bytes(),
+                &bytes[from..from + 4],
+                &bytes[from + 8..from + FRAME],
+            ];
             let sum = vectra_core::codec::crc32c(&covered.concat());
             bytes[from + 4..from + 8].copy_from_slice(&sum.to_le_bytes());
         })

@@ -99,6 +99,7 @@ impl Folder {
             #[cfg(feature = "remote")]
             remote: None,
             upkeep: Upkeep::default(),
+            ack_after_mark: false,
         };
         let report = verify_in(&outside, &self.root, &VerifyOptions::deep())?;
         let Some(finding) = report.findings.iter().find(|finding| finding.data) else { return Ok(()) };

@@ -43,13 +43,24 @@ impl Intent {
     }
 }
 
-/// What an acknowledged batch did.
+/// What an acknowledged batch did, and a ticket to wait for its durability with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
     /// The LSN of its last operation; everything up to it is visible. 0 if there was nothing to do.
     pub lsn: Lsn,
     /// How many items it changed.
     pub items: u64,
+}
+
+impl Receipt {
+    /// Returns once this write survives a power cut, and everything before it: what makes up for a weaker
+    /// [`Durability`] where it matters. `index` is the one that was written to.
+    ///
+    /// # Errors
+    /// As [`Index::wait_durable`](crate::Index::wait_durable).
+    pub fn wait_durable(&self, index: &crate::Index) -> Result<()> {
+        index.wait_durable(self.lsn)
+    }
 }
 
 /// An operation with the shard it belongs to and the live row it replaces.

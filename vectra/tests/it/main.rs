@@ -9,6 +9,7 @@ mod checkpoint;
 mod concurrent;
 mod corpus;
 mod crash;
+mod durable;
 mod evidence;
 mod fallback;
 mod faults;
