@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use vectra_core::io::{Access, File, Fs};
 
 use crate::chain::{Chain, Link};
+use crate::control::Control;
 use crate::error::{OpenError, VisitError};
 use crate::file_log::Options;
 use crate::frame::{CONTROL_SEAL, Frame, FrameFault, FrameHeader};
 use crate::header::{FILE_HEADER_LEN, Predecessor};
-use crate::log::{LogStats, Lsn};
+use crate::log::{Checkpoint, LogStats, Lsn};
 use crate::reader::FrameReader;
 
 /// How often a file that is sealed while it is read is followed by its successor in one go.
@@ -73,6 +74,7 @@ pub struct LogTail {
     named: Option<u64>,
     /// A sync failed: what the next one says is not to be believed.
     distrusted: bool,
+    checkpoint: Option<Checkpoint>,
     stats: LogStats,
 }
 
@@ -87,6 +89,7 @@ impl LogTail {
             held: VecDeque::new(),
             named: None,
             distrusted: false,
+            checkpoint: None,
             stats: LogStats::default(),
         }
     }
@@ -121,6 +124,12 @@ impl LogTail {
         let place = self.place.as_ref().expect("the first file of the chain was entered");
         self.stats.bytes += place.offset;
         Ok(Progress::UpTo(shown.unwrap_or(place.last_lsn)))
+    }
+
+    /// The newest checkpoint that the log has noted in what was read so far: what the owner's newest must not be older
+    /// than. The owner publishes before it notes.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        self.checkpoint
     }
 
     /// Files and bytes as they were last seen, and the frames shown.
@@ -169,6 +178,7 @@ impl LogTail {
             if at > 0 {
                 self.begin(link);
             }
+            self.checkpoint = Checkpoint::newer(self.checkpoint, link.header.checkpoint);
             self.raise(link.header.durable_lsn, visit)?;
             match links.get(at + 1).and_then(|next| next.header.predecessor) {
                 Some(before) => {
@@ -291,6 +301,9 @@ impl LogTail {
         place.offset += header.frame_len();
         if header.control {
             // A note of the log to itself: it holds no operations.
+            if let Ok(Control::Checkpoint(noted)) = Control::decode(header.kind, payload) {
+                self.checkpoint = Checkpoint::newer(self.checkpoint, Some(noted));
+            }
             return Ok(None);
         }
         (place.last_lsn, place.chain_crc) = (header.last_lsn(), header.payload_crc);

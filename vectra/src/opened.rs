@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::verify::Finding;
 
-/// What opening an index found; from [`crate::Index::opened`].
+/// What opening an index found; from [`crate::Index::opened`] and [`crate::Reader::opened`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenReport {
@@ -25,6 +25,18 @@ pub struct OpenReport {
 }
 
 impl OpenReport {
+    /// Notes that the damaged `generation` is passed over.
+    pub(crate) fn fell_back(&mut self, generation: u64, error: &Error) {
+        self.fell_back_from = Some(generation);
+        self.found(format!("manifest/{generation:020}"), error);
+    }
+
+    /// Notes that the log knows `generation`, and the folder lacks it.
+    pub(crate) fn lacks(&mut self, generation: u64) {
+        let text = format!("the log knows the manifest {generation}, and the folder lacks it");
+        self.fell_back(generation, &Error::corrupt(text));
+    }
+
     /// Notes damage that cost nothing, and tells whoever listens.
     pub(crate) fn found(&mut self, place: String, error: &Error) {
         tracing::warn!(%error, place, "damage was got over");

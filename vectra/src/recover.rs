@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vectra_core::env::Env;
 use vectra_core::io::Fs;
 use vectra_tier::Mode;
-use vectra_wal::{FileLog, Frame, Log, Options, Recovery};
+use vectra_wal::{Checkpoint, FileLog, Frame, Log, Options, Recovery};
 
 use crate::engine::{Committed, Engine};
 use crate::error::{Error, ErrorKind, Result, kind_of_write};
@@ -41,16 +41,23 @@ pub(crate) fn open(root: &Path, outside: &Outside) -> Result<Arc<Engine>> {
     let lock = take_lock(&**fs, root, &outside.env)?;
     check_format(&**fs, root)?;
     let chain = manifests.load()?.ok_or_else(|| no_index(root))?;
-    let Chain { loaded, damaged, highest, .. } = chain;
+    let Chain { generations, loaded, mut damaged, highest } = chain;
     let loaded = match (loaded, &damaged) {
         (Some(loaded), _) => loaded,
         (None, Some((_, error))) => return Err(error.clone()),
         (None, None) => return Err(no_index(root)),
     };
-    let mut opened = replayed(root, outside, loaded.clone());
-    // Opening copies the newest file of the log: that is what the ballast is for.
-    if opened.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full) && drop_ballast(&**fs, root) {
-        opened = replayed(root, outside, loaded);
+    let (generation, digest) = (loaded.manifest.generation, loaded.digest);
+    let mut opened = replayed_with_room(root, outside, loaded);
+    if let Some(error) = manifests.disowned(generation, digest, noted(root, outside, &manifests, &opened)) {
+        let before = manifests.load_before(generation, &generations)?;
+        let Some(before) = before.filter(|_| damaged.is_none()) else {
+            return Err(cannot_fall_back(&damaged.map_or_else(|| error.clone(), |(_, first)| first), error));
+        };
+        // The log goes before it is opened again.
+        drop(opened);
+        damaged = Some((generation, error));
+        opened = replayed_with_room(root, outside, before);
     }
     let (parts, log, recovery, Loaded { manifest, digest, previous, previous_damaged }) =
         match (opened, &damaged) {
@@ -81,9 +88,7 @@ pub(crate) fn open(root: &Path, outside: &Outside) -> Result<Arc<Engine>> {
     let noted = recovery.checkpoint.map_or(0, |checkpoint| checkpoint.generation);
     if noted > highest {
         // What was opened holds everything all the same: its parts are there, and so is the log behind them.
-        let error = Error::corrupt(format!("the log knows the manifest {noted}, and the folder lacks it"));
-        report.fell_back_from = Some(noted);
-        report.found(format!("manifest/{noted:020}"), &error);
+        report.lacks(noted);
     }
     let highest = highest.max(noted);
     // One that was set aside and not superseded since may need what the manifests here do not name.
@@ -98,12 +103,22 @@ pub(crate) fn open(root: &Path, outside: &Outside) -> Result<Arc<Engine>> {
     Ok(engine)
 }
 
+/// The parts of a manifest, brought up to date.
+type Opened = (Parts, FileLog, Recovery, Loaded);
+
+/// Replays the log; on a full disk once more without the ballast. Opening copies the newest file of the log: that is
+/// what the ballast is for.
+fn replayed_with_room(root: &Path, outside: &Outside, loaded: Loaded) -> Result<Opened> {
+    match replayed(root, outside, loaded.clone()) {
+        Err(error) if error.kind() == ErrorKind::Full && drop_ballast(&*outside.fs, root) => {
+            replayed(root, outside, loaded)
+        }
+        opened => opened,
+    }
+}
+
 /// Brings the parts of a manifest up to date, for writing.
-fn replayed(
-    root: &Path,
-    outside: &Outside,
-    mut loaded: Loaded,
-) -> Result<(Parts, FileLog, Recovery, Loaded)> {
+fn replayed(root: &Path, outside: &Outside, mut loaded: Loaded) -> Result<Opened> {
     let manifest = &mut loaded.manifest;
     if manifest.features.ro_compat != 0 {
         let text = format!(
@@ -125,6 +140,25 @@ fn replayed(
             .map_err(open_log_error)?;
     parts.show(log.last_lsn());
     Ok((parts, log, recovery, loaded))
+}
+
+/// The newest generation that the log noted; also where the log does not fit the manifest it was opened with.
+fn noted(
+    root: &Path,
+    outside: &Outside,
+    manifests: &ManifestStore,
+    opened: &Result<Opened>,
+) -> Option<Checkpoint> {
+    match opened {
+        Ok((.., recovery, _)) => recovery.checkpoint,
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            let generations = manifests.generations().ok()?;
+            let before = manifests.load_before(*generations.last()?, &generations).ok()??;
+            let options = log_options(&before.manifest);
+            FileLog::check(&*outside.fs, &root.join("wal"), options, &mut |_| Ok(())).ok()?.checkpoint
+        }
+        Err(_) => None,
+    }
 }
 
 /// The newest manifest is damaged, and what the one before it needs is damaged, too.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use vectra_core::codec::{Digest, digest};
 use vectra_core::io::Fs;
+use vectra_wal::Checkpoint;
 
 use super::Manifest;
 use super::format::{Fault, MANIFEST_BYTES_MAX, decode, encode};
@@ -159,6 +160,39 @@ impl ManifestStore {
             Err(error) => return Err(error),
         }
         Ok(Some(chain))
+    }
+
+    /// The newest of `generations` below `generation`, for whoever knows that the latter is damaged though its own sums
+    /// are right; nothing if there is none, or it is damaged as well.
+    pub(crate) fn load_before(&self, generation: u64, generations: &[u64]) -> Result<Option<Loaded>> {
+        match before(generations, generation) {
+            Some(before) => damaged_is_none(self.load_one(before, generations)),
+            None => Ok(None),
+        }
+    }
+
+    /// What is wrong with generation `generation`, read with `digest`, if the log noted another one under its number.
+    pub(crate) fn disowned(
+        &self,
+        generation: u64,
+        digest: Digest,
+        noted: Option<Checkpoint>,
+    ) -> Option<Error> {
+        let other =
+            |noted: &Checkpoint| noted.generation == generation && noted.digest != digest.to_le_bytes();
+        noted.filter(other).map(|_| {
+            let path = self.path(generation);
+            Error::corrupt(format!(
+                "the manifest {} is not the one that the log noted when it was published",
+                path.display()
+            ))
+        })
+    }
+
+    /// The highest number that any manifest ever had, as far as names tell; 0 if there is none.
+    pub(crate) fn highest(&self) -> Result<u64> {
+        let newest = self.generations()?.last().copied().unwrap_or(0);
+        Ok(self.set_aside()?.last().copied().unwrap_or(0).max(newest))
     }
 
     /// Takes the newest generation back, durably: the one before it is the newest again.

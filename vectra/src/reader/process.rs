@@ -10,6 +10,7 @@ use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::item::{Item, Page};
 use crate::maintain::Summary;
+use crate::opened::OpenReport;
 use crate::read::{QueryBuilder, Snapshot};
 use crate::recover::Outside;
 use crate::settings::Settings;
@@ -64,7 +65,8 @@ impl Reader {
         let mut view = self.view.lock();
         let before = self.snapshot();
         let same = !view.is_outdated(&self.folder.manifests)?
-            && view.catch_up(&self.folder.outside).is_ok_and(|there| there);
+            && view.catch_up(&self.folder.outside).is_ok_and(|there| there)
+            && !view.misses_one();
         if !same {
             let newer = self.folder.open(Some(&before.state))?;
             check_succession(&view, &newer, &before, &newer.snapshot(&self.folder.outside))?;
@@ -75,6 +77,12 @@ impl Reader {
         let newer = moved(&now) != moved(&before);
         *self.shown.write() = now;
         Ok(newer)
+    }
+
+    /// What opening what it shows now found, and what it got over: [`Reader::refresh`] opens anew when there is a newer
+    /// generation. A reader mends nothing; the next writer does.
+    pub fn opened(&self) -> OpenReport {
+        self.view.lock().report.clone()
     }
 
     /// The folder it reads.

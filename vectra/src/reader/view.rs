@@ -10,6 +10,7 @@ use super::pin::{Pin, pin_newest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::check_format;
 use crate::manifest::{Chain, Loaded, Manifest, ManifestStore};
+use crate::opened::OpenReport;
 use crate::read::Snapshot;
 use crate::recover::{Outside, log_options, no_index, open_log_error, require_index};
 use crate::replay::Parts;
@@ -34,8 +35,11 @@ pub(super) struct Folder {
 pub(super) struct View {
     pub(super) manifest: Manifest,
     pub(super) digest: Digest,
-    /// The newest number in the folder when this was opened.
+    /// The newest number in the folder when this was opened, and the highest that the folder told of.
     newest: u64,
+    highest: u64,
+    /// What opening found.
+    pub(super) report: OpenReport,
     parts: Parts,
     tail: LogTail,
     /// Replaying the log failed half way.
@@ -54,7 +58,7 @@ impl Folder {
         let mut outcome = Err(no_index(&self.root));
         for _ in 0..TRIES {
             let before = self.manifests.generations()?;
-            outcome = self.try_open(earlier);
+            outcome = self.try_open(earlier).and_then(|view| view.without_what_is_missing(&self.manifests));
             // Damage stays; what a writer was about to do passes. The log changes without a new generation, too.
             let again = outcome.as_ref().is_err_and(may_pass)
                 && (self.manifests.generations()? != before || is_about_log(&outcome));
@@ -67,21 +71,48 @@ impl Folder {
 
     fn try_open(&self, earlier: Option<&State>) -> Result<View> {
         let pinned = pin_newest(&self.manifests, &self.root, &self.outside)?;
-        let (Chain { generations, loaded, damaged, .. }, pin) = pinned.ok_or_else(|| no_index(&self.root))?;
-        let newest = generations.last().copied().expect("a chain holds a number");
-        let Loaded { manifest, digest, .. } = match (loaded, damaged) {
+        let (chain, pin) = pinned.ok_or_else(|| no_index(&self.root))?;
+        let mut report = OpenReport::default();
+        let loaded = match (chain.loaded.as_ref(), &chain.damaged) {
             (Some(loaded), None) => loaded,
-            (Some(loaded), Some((_, error))) => {
-                tracing::warn!(%error, "the generation before the newest is read instead");
+            (Some(loaded), Some((generation, error))) => {
+                report.fell_back(*generation, error);
                 loaded
             }
-            (None, Some((_, error))) => return Err(error),
+            (None, Some((_, error))) => return Err(error.clone()),
             (None, None) => return Err(no_index(&self.root)),
         };
+        let view = self.view(&chain, loaded, report, pin, earlier)?;
+        let (generation, noted) = (loaded.manifest.generation, view.tail.checkpoint());
+        let Some(error) = self.manifests.disowned(generation, loaded.digest, noted) else { return Ok(view) };
+        let before = self.manifests.load_before(generation, &chain.generations)?;
+        let Some(before) = before.filter(|_| chain.damaged.is_none()) else { return Err(error) };
+        // It is one of the two newest, which no writer removes before it has looked at the pins.
+        let pin = Pin::take(&self.outside.fs, &self.root, &self.outside.env, before.manifest.generation)?;
+        let mut report = OpenReport::default();
+        report.fell_back(generation, &error);
+        self.view(&chain, &before, report, pin, earlier)
+    }
+
+    /// `loaded` with the log behind it.
+    fn view(
+        &self,
+        chain: &Chain,
+        loaded: &Loaded,
+        report: OpenReport,
+        pin: Option<Pin>,
+        earlier: Option<&State>,
+    ) -> Result<View> {
+        let (manifest, digest) = (loaded.manifest.clone(), loaded.digest);
         let parts = Parts::open(&self.store, &manifest, earlier)?;
         let tail = LogTail::new(&self.root.join("wal"), log_options(&manifest));
-        let mut view = View { manifest, digest, newest, parts, tail, broken: false, pin: pin.map(Arc::new) };
+        let newest = chain.generations.last().copied().expect("a chain holds a number");
+        let report = OpenReport { generation: manifest.generation, ..report };
+        let (highest, pin) = (chain.highest, pin.map(Arc::new));
+        let mut view = View { manifest, digest, newest, highest, report, parts, tail, broken: false, pin };
         if view.catch_up(&self.outside)? {
+            view.report.last_lsn = view.parts.cell.load().visible_lsn;
+            view.report.frames = view.tail.stats().frames;
             return Ok(view);
         }
         Err(Error::new(ErrorKind::Unavailable, "the log was exchanged while it was read; try again"))
@@ -100,6 +131,28 @@ fn is_about_log(outcome: &Result<View>) -> bool {
 }
 
 impl View {
+    /// Whether the log knows a newer generation than the folder told of.
+    pub(super) fn misses_one(&self) -> bool {
+        self.tail.checkpoint().is_some_and(|noted| noted.generation > self.highest)
+    }
+
+    /// A generation that the log knows was published before it was noted: it is in the folder by now, or gone.
+    ///
+    /// What is read without it is complete all the same: the parts are there, and so is the log behind them.
+    fn without_what_is_missing(mut self, manifests: &ManifestStore) -> Result<Self> {
+        if let Some(noted) = self.tail.checkpoint()
+            && self.misses_one()
+        {
+            if manifests.highest()? >= noted.generation {
+                let text = "the writer commits faster than can be read; try again";
+                return Err(Error::new(ErrorKind::Unavailable, text));
+            }
+            self.report.lacks(noted.generation);
+            self.highest = noted.generation;
+        }
+        Ok(self)
+    }
+
     /// Whether there is a newer generation.
     pub(super) fn is_outdated(&self, manifests: &ManifestStore) -> Result<bool> {
         Ok(manifests.generations()?.last() != Some(&self.newest))

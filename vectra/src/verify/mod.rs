@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use vectra_core::io::Fs;
 use vectra_tier::{LocalStore, Mode, PartRef, PartStore};
-use vectra_wal::{FileLog, Frame, Lsn};
+use vectra_wal::{Checkpoint, FileLog, Frame, Lsn};
 
 use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Result};
@@ -116,7 +116,9 @@ pub(crate) fn verify_in(outside: &Outside, root: &Path, options: &VerifyOptions<
     if let Some((generation, error)) = damaged {
         report.find(format!("manifest/{generation:020}"), &error, true);
     }
-    let Some(Loaded { manifest: newest, previous, previous_damaged, .. }) = loaded else { return Ok(report) };
+    let Some(Loaded { manifest: newest, digest, previous, previous_damaged }) = loaded else {
+        return Ok(report);
+    };
     if let Some(error) = previous_damaged {
         report.find(format!("the generation before {}", newest.generation), &error, false);
     }
@@ -127,10 +129,17 @@ pub(crate) fn verify_in(outside: &Outside, root: &Path, options: &VerifyOptions<
         Ok(()) => {}
     }
     let store = LocalStore::new(Arc::clone(fs), root, Arc::clone(&outside.env.rng), Mode::Read);
-    let durable = report.check_log(&**fs, root, &newest, &|| {
-        // Looked at after the log: what a writer publishes, it notes there afterwards.
-        Ok(manifests.generations()?.last().copied().unwrap_or(0).max(highest))
-    })?;
+    let (durable, noted) = report.check_log(&**fs, root, &newest)?;
+    if let Some(error) = manifests.disowned(newest.generation, digest, noted) {
+        report.find(format!("manifest/{:020}", newest.generation), &error, true);
+    }
+    // Looked at after the log: what a writer publishes, it notes there afterwards.
+    if let Some(noted) = noted.filter(|noted| noted.generation > highest)
+        && noted.generation > manifests.highest()?
+    {
+        let problem = "the log knows this manifest, and the folder lacks it";
+        report.find(format!("manifest/{:020}", noted.generation), &problem, true);
+    }
     let mut check = Check { store: &store, options, damaged: BTreeSet::new(), report };
     check.parts(&newest, previous.as_ref());
     check.cold(outside, root, &newest)?;
@@ -193,15 +202,13 @@ impl Report {
         self.findings.push(Finding { place: place.to_string(), problem: problem.to_string(), data });
     }
 
-    /// Every frame, and every operation in it, and whether the log knows a manifest beyond the `highest`; the last LSN
-    /// that there is.
+    /// Every frame, and every operation in it; the last LSN that there is, and the newest manifest that the log knows.
     fn check_log(
         &mut self,
         fs: &dyn Fs,
         root: &Path,
         manifest: &Manifest,
-        highest: &dyn Fn() -> Result<u64>,
-    ) -> Result<Lsn> {
+    ) -> Result<(Lsn, Option<Checkpoint>)> {
         let settings = &manifest.settings;
         let mut visit = |frame: Frame<'_>| match frame.kind {
             FRAME_BATCH => op::decode(frame.payload, frame.op_count, settings.dim as usize, settings.element)
@@ -222,19 +229,13 @@ impl Report {
         }
         match checked {
             Ok(found) => {
-                if let Some(noted) = found.checkpoint
-                    && noted.generation > highest()?
-                {
-                    let problem = "the log knows this manifest, and the folder lacks it";
-                    self.find(format!("manifest/{:020}", noted.generation), &problem, true);
-                }
                 found.bad_seals.iter().for_each(|seal| self.find("log", seal, false));
                 self.unknown.extend(found.ignored.iter().map(|name| format!("wal/{name}")));
-                return Ok(found.last_lsn.max(manifest.durable_lsn()));
+                return Ok((found.last_lsn.max(manifest.durable_lsn()), found.checkpoint));
             }
             Err(error @ vectra_wal::OpenError::Io { .. }) => return Err(open_log_error(error)),
             Err(error) => self.find("log", &open_log_error(error), true),
         }
-        Ok(Lsn::MAX)
+        Ok((Lsn::MAX, None))
     }
 }

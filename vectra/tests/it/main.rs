@@ -24,6 +24,7 @@ mod maintain;
 mod meddle;
 mod model;
 mod mutants;
+mod noted;
 mod reader_process;
 mod readers;
 mod real;
