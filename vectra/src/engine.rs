@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use vectra_core::codec::Digest;
 use vectra_core::env::Env;
 use vectra_core::io::{Fs, LockGuard};
@@ -21,6 +21,7 @@ use crate::read::ReadContext;
 use crate::segment::sealed::SealedView;
 use crate::settings::Settings;
 use crate::snapshot::{ShardState, SnapshotCell, State};
+use crate::sync::RwLock;
 #[cfg(feature = "remote")]
 use crate::tiers::Stores;
 use crate::write::shard::{Change, Effect, Shard};

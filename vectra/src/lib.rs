@@ -17,9 +17,12 @@ mod writer;
 mod create;
 mod engine;
 mod folder;
+#[cfg(all(test, loom))]
+mod interleavings;
 mod recover;
 mod replay;
 mod snapshot;
+mod sync;
 mod tiers;
 
 // States that are kept: under a name, in another folder.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use vectra_core::io::LockGuard;
 use vectra_shard::Router;
 use vectra_tier::PartStore;
@@ -22,6 +22,7 @@ use crate::segment::mutable;
 use crate::segment::open::open_segment;
 use crate::settings::Settings;
 use crate::snapshot::{ShardState, SnapshotCell, State};
+use crate::sync::RwLock;
 use crate::tiers::Stores;
 use crate::write::batch::update_op;
 use crate::write::bulk::frame::FRAME_LOAD;

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 use vectra_core::ItemId;
 use vectra_core::query::Place;
 use vectra_wal::Lsn;
@@ -11,6 +9,7 @@ use vectra_wal::Lsn;
 use crate::error::Result;
 use crate::segment::mutable::MutableSegment;
 use crate::segment::sealed::SealedView;
+use crate::sync::{ArcSwap, Mutex};
 
 /// Everything a reader needs, as of one LSN. Immutable but for rows dated beyond `visible_lsn`, which it never shows.
 #[derive(Debug, Clone)]
@@ -80,26 +79,26 @@ impl ShardState {
     }
 }
 
-/// Holds the newest [`State`].
+/// Holds the newest [`State`] (or, in a model, what stands for it).
 #[derive(Debug)]
-pub(crate) struct SnapshotCell {
-    state: ArcSwap<State>,
+pub(crate) struct SnapshotCell<S = State> {
+    state: ArcSwap<S>,
     /// Publishing is one step after the other; readers never take it.
     publishing: Mutex<()>,
 }
 
-impl SnapshotCell {
-    pub(crate) fn new(state: State) -> Self {
+impl<S> SnapshotCell<S> {
+    pub(crate) fn new(state: S) -> Self {
         Self { state: ArcSwap::from_pointee(state), publishing: Mutex::new(()) }
     }
 
     /// Pins the newest state.
-    pub(crate) fn load(&self) -> Arc<State> {
+    pub(crate) fn load(&self) -> Arc<S> {
         self.state.load_full()
     }
 
     /// The only store into the cell: replaces the state by a function of it.
-    pub(crate) fn publish(&self, change: impl FnOnce(&State) -> State) {
+    pub(crate) fn publish(&self, change: impl FnOnce(&S) -> S) {
         let _one_at_a_time = self.publishing.lock();
         let next = change(&self.state.load());
         self.state.store(Arc::new(next));

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
 use vectra_core::{ItemId, Value};
 use vectra_wal::{Durability, Lsn};
 
@@ -14,6 +13,7 @@ use super::validate::Shown;
 use crate::engine::{Engine, append_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::item::Item;
+use crate::sync::MutexGuard;
 
 /// The most bytes a batch may take in the log.
 pub(crate) const BATCH_BYTES_MAX: usize = 64 << 20;

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use half::f16;
-use parking_lot::MutexGuard;
 use vectra_core::ItemId;
 use vectra_core::distance::ElementKind;
 use vectra_wal::{Durability, Lsn};
@@ -30,6 +29,7 @@ use crate::segment::exact::Vectors;
 use crate::segment::ledger::MetadataTerms;
 use crate::segment::sealed::SealedSegment;
 use crate::snapshot::State;
+use crate::sync::MutexGuard;
 
 /// Takes items one by one and writes them straight into parts; from [`crate::Index::bulk_loader`].
 ///

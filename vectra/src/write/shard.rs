@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use vectra_core::Value;
 use vectra_wal::Lsn;
 
 use crate::segment::mutable::MutableWriter;
 use crate::segment::sealed::SealedSegment;
+use crate::sync::Mutex;
 
 /// A change to a sealed row, or a new sealed segment, that becomes visible when its LSN does.
 #[derive(Debug, Clone)]
