@@ -11,7 +11,7 @@ use vectra_wal::{Checkpoint, FileLog, Frame, Log, Options, Recovery};
 
 use crate::engine::{Committed, Engine};
 use crate::error::{Error, ErrorKind, Result, kind_of_write};
-use crate::folder::{check_format, not_a_folder, take_lock};
+use crate::folder::{FOLDERS, check_format, make_dir, not_a_folder, sync_parent, take_lock};
 use crate::maintain::{Upkeep, drop_ballast};
 use crate::manifest::{Chain, Loaded, Manifest, ManifestStore};
 use crate::opened::OpenReport;
@@ -41,6 +41,7 @@ pub(crate) fn open(root: &Path, outside: &Outside) -> Result<Arc<Engine>> {
     let lock = take_lock(&**fs, root, &outside.env)?;
     check_format(&**fs, root)?;
     let chain = manifests.load()?.ok_or_else(|| no_index(root))?;
+    make_missing(&**fs, root)?;
     let Chain { generations, loaded, mut damaged, highest } = chain;
     let loaded = match (loaded, &damaged) {
         (Some(loaded), _) => loaded,
@@ -115,6 +116,18 @@ fn replayed_with_room(root: &Path, outside: &Outside, loaded: Loaded) -> Result<
         }
         opened => opened,
     }
+}
+
+/// Makes the folders inside that are not there: what copied or unpacked the index may have left out the empty ones.
+fn make_missing(fs: &dyn Fs, root: &Path) -> Result<()> {
+    let failed = |e| Error::io(format!("{} cannot be listed", root.display()), e);
+    let there = fs.list(root).map_err(failed)?;
+    let mut missing = FOLDERS.iter().filter(|folder| there.iter().all(|entry| entry.name != **folder));
+    missing.try_for_each(|folder| {
+        let dir = root.join(folder);
+        make_dir(fs, &dir)?;
+        sync_parent(fs, &dir)
+    })
 }
 
 /// Brings the parts of a manifest up to date, for writing.

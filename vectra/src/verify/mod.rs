@@ -7,11 +7,12 @@ mod segment;
 mod state;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use vectra_core::io::Fs;
-use vectra_tier::{LocalStore, Mode, PartRef, PartStore};
+use vectra_tier::{LocalStore, Mode, OpenError, PartRef, PartStore};
 use vectra_wal::{Checkpoint, FileLog, Frame, Lsn};
 
 use crate::builder::Builder;
@@ -21,7 +22,7 @@ use crate::manifest::{Chain, Loaded, Manifest, ManifestStore, total};
 use crate::progress::{Meter, Watch};
 use crate::reader::pin_newest;
 use crate::recover::{Outside, log_options, no_index, open_log_error};
-use crate::write::bulk::frame::{FRAME_LOAD, LoadFrame};
+use crate::write::bulk::frame::{FRAME_LOAD, LoadFrame, LoadedSegment};
 use crate::write::op::{self, FRAME_BATCH};
 
 /// How often the log is looked at again before it is called damaged.
@@ -129,7 +130,7 @@ pub(crate) fn verify_in(outside: &Outside, root: &Path, options: &VerifyOptions<
         Ok(()) => {}
     }
     let store = LocalStore::new(Arc::clone(fs), root, Arc::clone(&outside.env.rng), Mode::Read);
-    let (durable, noted) = report.check_log(&**fs, root, &newest)?;
+    let Checked { durable, noted, loads } = report.check_log(&**fs, root, &newest)?;
     if let Some(error) = manifests.disowned(newest.generation, digest, noted) {
         report.find(format!("manifest/{:020}", newest.generation), &error, true);
     }
@@ -140,17 +141,49 @@ pub(crate) fn verify_in(outside: &Outside, root: &Path, options: &VerifyOptions<
         let problem = "the log knows this manifest, and the folder lacks it";
         report.find(format!("manifest/{:020}", noted.generation), &problem, true);
     }
+    let generation = || Ok(manifests.generations()?.last().copied().unwrap_or(0));
+    let whole = with_loads(&newest, loads, &store, &generation)?;
     let mut check = Check { store: &store, options, damaged: BTreeSet::new(), report };
-    check.parts(&newest, previous.as_ref());
+    check.parts(&whole, previous.as_ref());
     check.cold(outside, root, &newest)?;
     if options.deep {
-        check.segments(&newest, previous.as_ref());
+        check.segments(&whole, previous.as_ref());
         check.states(&newest, durable);
     }
     let mut report = check.report;
     report.check_note(&**fs, root)?;
-    report.name_unknown(&**fs, root, &newest, previous.as_ref())?;
+    report.name_unknown(&**fs, root, &whole, previous.as_ref())?;
     Ok(report)
+}
+
+/// What the log of an index says.
+struct Checked {
+    /// The last LSN that there is.
+    durable: Lsn,
+    /// The newest manifest that the log knows.
+    noted: Option<Checkpoint>,
+    /// The segments of loads that no manifest names yet, each with its LSN.
+    loads: Vec<(Lsn, LoadedSegment)>,
+}
+
+/// The manifest as the next commit will have it: with the segments of bulk loads that only the log names so far.
+fn with_loads(
+    newest: &Manifest,
+    loads: Vec<(Lsn, LoadedSegment)>,
+    store: &LocalStore,
+    generation: &dyn Fn() -> Result<u64>,
+) -> Result<Manifest> {
+    let mut whole = newest.clone();
+    for (lsn, segment) in loads {
+        let entry = segment.entry(lsn);
+        let gone = |part| matches!(store.open(part), Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound);
+        // A writer at work may have named it since, merged it into others, and collected it.
+        if entry.parts().any(gone) && generation()? > newest.generation {
+            continue;
+        }
+        whole.shards[usize::from(segment.shard)].segments.push(entry);
+    }
+    Ok(whole)
 }
 
 /// A check at work.
@@ -202,20 +235,25 @@ impl Report {
         self.findings.push(Finding { place: place.to_string(), problem: problem.to_string(), data });
     }
 
-    /// Every frame, and every operation in it; the last LSN that there is, and the newest manifest that the log knows.
-    fn check_log(
-        &mut self,
-        fs: &dyn Fs,
-        root: &Path,
-        manifest: &Manifest,
-    ) -> Result<(Lsn, Option<Checkpoint>)> {
+    /// Every frame, and every operation in it.
+    fn check_log(&mut self, fs: &dyn Fs, root: &Path, manifest: &Manifest) -> Result<Checked> {
         let settings = &manifest.settings;
+        let mut loads = Vec::new();
         let mut visit = |frame: Frame<'_>| match frame.kind {
             FRAME_BATCH => op::decode(frame.payload, frame.op_count, settings.dim as usize, settings.element)
                 .map(drop)
                 .map_err(Into::into),
             FRAME_LOAD => {
-                LoadFrame::decode(frame.payload, manifest.shards.len()).map(drop).map_err(Into::into)
+                let lsn = frame.first_lsn;
+                let load = LoadFrame::decode(frame.payload, manifest.shards.len())?;
+                let unnamed = |segment: &LoadedSegment| {
+                    let shard = &manifest.shards[usize::from(segment.shard)];
+                    lsn > shard.covered_lsn && lsn > shard.attached_lsn
+                };
+                // Seen once more when the log is looked at again.
+                loads.retain(|(seen, _)| *seen != lsn);
+                loads.extend(load.segments.into_iter().filter(unnamed).map(|segment| (lsn, segment)));
+                Ok(())
             }
             kind => Err(format!("a frame of kind {kind}").into()),
         };
@@ -231,11 +269,12 @@ impl Report {
             Ok(found) => {
                 found.bad_seals.iter().for_each(|seal| self.find("log", seal, false));
                 self.unknown.extend(found.ignored.iter().map(|name| format!("wal/{name}")));
-                return Ok((found.last_lsn.max(manifest.durable_lsn()), found.checkpoint));
+                let durable = found.last_lsn.max(manifest.durable_lsn());
+                return Ok(Checked { durable, noted: found.checkpoint, loads });
             }
             Err(error @ vectra_wal::OpenError::Io { .. }) => return Err(open_log_error(error)),
             Err(error) => self.find("log", &open_log_error(error), true),
         }
-        Ok((Lsn::MAX, None))
+        Ok(Checked { durable: Lsn::MAX, noted: None, loads })
     }
 }

@@ -5,6 +5,9 @@
 use vectra_core::ItemId;
 use vectra_core::codec::{DecodeError, Reader, Writer};
 use vectra_tier::{PartRef, Role};
+use vectra_wal::Lsn;
+
+use crate::manifest::{SegmentEntry, Tier};
 
 /// The kind of a frame that names parts.
 pub(crate) const FRAME_LOAD: u8 = 2;
@@ -19,6 +22,25 @@ pub(crate) struct LoadedSegment {
     pub(crate) rows_part: PartRef,
     pub(crate) meta_part: PartRef,
     pub(crate) index_part: PartRef,
+}
+
+impl LoadedSegment {
+    /// What a manifest will say of it; `lsn` is that of the frame.
+    pub(crate) fn entry(&self, lsn: Lsn) -> SegmentEntry {
+        SegmentEntry {
+            rows: self.rows,
+            tier: Tier::Hot,
+            lsns: (lsn, lsn),
+            rows_part: self.rows_part,
+            meta_part: self.meta_part,
+            index_part: Some(self.index_part),
+            deletes: None,
+            dead: 0,
+            overlay: None,
+            overlay_lsn: 0,
+            sum: Some(self.sum),
+        }
+    }
 }
 
 /// A whole load: it is there or it is not.

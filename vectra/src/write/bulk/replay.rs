@@ -8,7 +8,7 @@ use vectra_wal::{Frame, Lsn};
 use super::arrival;
 use super::frame::{LoadFrame, LoadedSegment};
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::{Manifest, SegmentEntry, ShardEntry, Tier};
+use crate::manifest::{Manifest, ShardEntry};
 use crate::replay::Parts;
 use crate::segment::open::open_segment;
 use crate::segment::sealed::SealedSegment;
@@ -62,19 +62,7 @@ impl Parts {
     /// Opens the parts; a file that is not the one that was logged is damage. The sum is compared when the rows are next
     /// copied or verified, so that opening does not take as long as reading everything.
     fn reattach(&self, number: usize, segment: &LoadedSegment, lsn: Lsn) -> Result<()> {
-        let entry = SegmentEntry {
-            rows: segment.rows,
-            tier: Tier::Hot,
-            lsns: (lsn, lsn),
-            rows_part: segment.rows_part,
-            meta_part: segment.meta_part,
-            index_part: Some(segment.index_part),
-            deletes: None,
-            dead: 0,
-            overlay: None,
-            overlay_lsn: 0,
-            sum: Some(segment.sum),
-        };
+        let entry = segment.entry(lsn);
         let number_in_process = self.numbers.fetch_add(1, Ordering::Relaxed);
         let view = open_segment(&*self.store, &self.settings, &entry, number_in_process, None)?;
         let opened = SealedSegment::clone(&view.segment);
