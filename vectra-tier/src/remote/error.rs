@@ -131,3 +131,52 @@ impl Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::Error as E;
+
+    use super::*;
+
+    fn source() -> Source {
+        "what the store said".into()
+    }
+
+    /// What is tried again, and what is believed, follows from these classes alone.
+    #[test]
+    fn answers_of_a_store_are_told_apart() {
+        let path = || "a/b".to_owned();
+        let class = |error: E| match Fault::from(error) {
+            Fault::Absent => "absent",
+            Fault::Taken(_) => "taken",
+            Fault::Refused(_) => "refused",
+            Fault::Unclear(_) => "unclear",
+        };
+        assert_eq!(class(E::NotFound { path: path(), source: source() }), "absent");
+        assert_eq!(class(E::AlreadyExists { path: path(), source: source() }), "taken");
+        assert_eq!(class(E::Precondition { path: path(), source: source() }), "taken");
+        assert_eq!(class(E::PermissionDenied { path: path(), source: source() }), "refused");
+        assert_eq!(class(E::Unauthenticated { path: path(), source: source() }), "refused");
+        assert_eq!(class(E::NotSupported { source: source() }), "refused");
+        // Whatever else it is may be over in a moment, and what was asked for may have happened.
+        assert_eq!(class(E::Generic { store: "S3", source: source() }), "unclear");
+        assert_eq!(class(E::NotModified { path: path(), source: source() }), "unclear");
+    }
+
+    #[test]
+    fn errors_name_the_object_the_attempts_and_what_the_store_said() {
+        let of = |fault: Fault| fault.into_error("read", &"a/b.part", 3);
+        let unavailable = of(Fault::Unclear(source()));
+        assert!(matches!(unavailable, RemoteError::Unavailable { attempts: 3, .. }));
+        assert!(unavailable.to_string().contains("cannot read a/b.part (tried 3 times)"), "{unavailable}");
+        assert_eq!(unavailable.source().map(ToString::to_string).as_deref(), Some("what the store said"));
+        // Whose the object is was never found out: that is not the caller's part in the store.
+        assert!(matches!(of(Fault::Taken(source())), RemoteError::Unavailable { .. }));
+        let refused = of(Fault::Refused(source()));
+        assert!(refused.to_string().contains("refuses to read a/b.part"), "{refused}");
+        assert!(refused.source().is_some());
+        let absent = of(Fault::Absent);
+        assert_eq!(absent.to_string(), "a/b.part is not in the object store");
+        assert!(absent.source().is_none());
+    }
+}

@@ -12,4 +12,5 @@ mod remote;
 mod remote_sweep;
 mod round_trip;
 mod tiered;
+mod tiered_crash;
 mod write_faults;

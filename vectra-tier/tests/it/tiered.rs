@@ -7,10 +7,10 @@ use std::sync::Arc;
 use vectra_core::env::SeededRng;
 use vectra_core::io::{Fs, MemFs};
 use vectra_tier::testing::{FaultyStore, Trouble};
-use vectra_tier::{Mode, OpenError, PartRef, PartStore, Role, SectionKind, TieredStore};
+use vectra_tier::{Mode, OpenError, PartRef, PartStore, Role, SectionKind, StoreError, TieredStore};
 
 use crate::material::pattern;
-use crate::remote::{Outcome, remote};
+use crate::remote::{Outcome, place, remote};
 
 fn tiered(fs: &Arc<dyn Fs>, store: Option<&FaultyStore>) -> Outcome<TieredStore> {
     let remote = store.map(|store| remote(Arc::new(store.clone()))).transpose()?;
@@ -124,5 +124,82 @@ fn other_stores_have_no_way_to_cold_parts() -> Outcome {
     let part = part(&tiered(&fs, None)?, 3)?;
     let memory = vectra_tier::MemStore::new(Arc::new(SeededRng::new(1)));
     assert!(matches!(memory.open_cold(&part), Err(OpenError::Away { .. })));
+    Ok(())
+}
+
+/// Puts other bytes in the place of a file: parts have several names, so it is not changed in place.
+fn replace(fs: &Arc<dyn Fs>, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Outcome {
+    let mut bytes = fs.read(path, u64::MAX)?;
+    change(&mut bytes);
+    fs.remove(path)?;
+    Ok(fs.create_new(path)?.write_all_at(&bytes, 0)?)
+}
+
+#[test]
+fn a_name_that_is_taken_is_believed_only_if_the_part_behind_it_is_sound() -> Outcome {
+    let fs = folder()?;
+    let store = tiered(&fs, None)?;
+    let part = part(&store, 4)?;
+    let home = Path::new("/seg").join(format!("{}.part", part.id));
+    let sound = fs.read(&home, u64::MAX)?;
+    // Inside a section, in the header, cut off, and empty: no such file stays in the way, on neither road.
+    let changes: [fn(&mut Vec<u8>); 4] =
+        [|b| b[5000] ^= 1, |b| b[9] ^= 1, |b| b.truncate(4096), |b| b.clear()];
+    for change in changes {
+        store.copy_to_cache(&part)?;
+        replace(&fs, &in_cache(&part), change)?;
+        store.copy_to_cache(&part)?;
+        assert_eq!(fs.read(&in_cache(&part), u64::MAX)?, sound);
+        replace(&fs, &home, change)?;
+        store.copy_home(&part)?;
+        assert_eq!(fs.read(&home, u64::MAX)?, sound);
+    }
+    // What is nowhere cannot be linked, and leaves nothing behind.
+    let nowhere = PartRef { id: uuid::Uuid::from_u128(9), ..part };
+    let absent =
+        |moved: Result<(), StoreError>| matches!(moved, Err(StoreError::Absent { id }) if id == nowhere.id);
+    assert!(absent(store.copy_to_cache(&nowhere)) && absent(store.copy_home(&nowhere)));
+    assert_eq!((store.list()?.parts.len(), store.cached()?.parts.len()), (1, 1));
+    // Nor is what is open replaced.
+    let _held = store.open(&part)?;
+    replace(&fs, &home, |b| b[5000] ^= 1)?;
+    let in_use = store.copy_home(&part);
+    assert!(matches!(in_use, Err(StoreError::InUse { .. })), "{in_use:?}");
+    Ok(())
+}
+
+#[test]
+fn a_cold_part_is_checked_wherever_it_rests() -> Outcome {
+    let (fs, objects) = (folder()?, FaultyStore::new());
+    let store = tiered(&fs, Some(&objects))?;
+    let part = part(&store, 5)?;
+    let remote = store.remote().ok_or("configured")?;
+    remote.upload(&*store.open(&part)?)?;
+    let (name, sound) = (remote.object_name(part.id), fs.read(store.open(&part)?.path(), u64::MAX)?);
+    store.verify_cold(&part)?;
+    store.copy_to_cache(&part)?;
+    store.verify_cold(&part)?;
+    // A damaged copy is damage, however sound the object is.
+    replace(&fs, &in_cache(&part), |b| b[5000] ^= 1)?;
+    let Err(OpenError::Corrupt(damage)) = store.verify_cold(&part) else { return Err("not found".into()) };
+    assert!(damage.file.starts_with("/cache") && damage.section.is_some(), "{damage}");
+    store.copy_to_cache(&part)?;
+    // And so is a damaged object behind a sound copy.
+    let mut wrong = sound.clone();
+    wrong[5000] ^= 1;
+    place(&objects, &name, wrong)?;
+    let Err(OpenError::Corrupt(damage)) = store.verify_cold(&part) else { return Err("not found".into()) };
+    assert!(
+        damage.file.ends_with(format!("{}.part", part.id)) && !damage.file.starts_with("/cache"),
+        "{damage}"
+    );
+    place(&objects, &name, sound[..sound.len() - 1].to_vec())?;
+    assert!(matches!(store.verify_cold(&part), Err(OpenError::Corrupt(_))), "it is shorter");
+    // One that is gone is away: the copy alone does not make it safe.
+    remote.delete(part.id)?;
+    let away = store.verify_cold(&part).expect_err("it is gone");
+    assert!(matches!(away, OpenError::Away { source: Some(_), .. }), "{away}");
+    place(&objects, &name, sound)?;
+    store.verify_cold(&part)?;
     Ok(())
 }

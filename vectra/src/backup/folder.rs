@@ -61,8 +61,8 @@ impl Folder {
         for folder in FOLDERS {
             make_dir(&*self.fs, &self.root.join(folder))?;
         }
-        write_format(&*self.fs, &self.root)?;
-        self.fs.sync_dir(&self.root).map_err(|e| self.failed("synced", e))
+        // The log syncs the folder that its own is in before the manifest is published, and so makes these durable, too.
+        write_format(&*self.fs, &self.root)
     }
 
     /// Refuses to begin what will not fit.

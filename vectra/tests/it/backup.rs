@@ -9,17 +9,17 @@ use vectra_core::io::sim::CrashModel;
 
 use crate::world::{Broken, MODELS, Model, Op, Run, World, check, check_items, tiny};
 
-const BACKUP: &str = "/backup";
-const RESTORED: &str = "/restored";
+pub(crate) const BACKUP: &str = "/backup";
+pub(crate) const RESTORED: &str = "/restored";
 
-fn started<'w>(world: &'w World, settings: &Settings, ops: &[Op]) -> Run<'w> {
+pub(crate) fn started<'w>(world: &'w World, settings: &Settings, ops: &[Op]) -> Run<'w> {
     let (mut run, created) = Run::create(world, settings);
     created.and_then(|()| run.all(ops)).unwrap_or_else(|e| panic!("{e}"));
     run
 }
 
 /// Sealed, changed since, and unsealed rows.
-fn some() -> Vec<Op> {
+pub(crate) fn some() -> Vec<Op> {
     use Op::{Delete, Flush, Insert, Optimize, Update, Upsert};
     vec![
         Insert((1..20).collect()),
@@ -225,7 +225,7 @@ fn script(run: &mut Run<'_>, [allowed, acknowledged]: &mut [Vec<Model>; 2]) -> R
 }
 
 /// Whatever lies in `root` is whole: one of `models`, or nothing if `may_lack`.
-fn whole(world: &World, root: &str, models: &[Model], may_lack: bool) -> Result<(), Broken> {
+pub(crate) fn whole(world: &World, root: &str, models: &[Model], may_lack: bool) -> Result<(), Broken> {
     let index = match world.builder().open(root) {
         Err(e) if e.kind() == ErrorKind::NotFound && may_lack => return Ok(()),
         other => other?,

@@ -16,7 +16,7 @@ fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported)
 }
 
-fn flip(file: &dyn File, bit: usize) {
+pub(crate) fn flip(file: &dyn File, bit: usize) {
     let mut byte = [0];
     file.read_exact_at(&mut byte, bit as u64 / 8).expect("within the file");
     byte[0] ^= 1 << (bit % 8);
@@ -24,7 +24,7 @@ fn flip(file: &dyn File, bit: usize) {
 }
 
 /// The full check of the whole index names the file `called` so.
-fn verify_names(sandbox: &Sandbox, called: &str) -> bool {
+pub(crate) fn verify_names(sandbox: &Sandbox, called: &str) -> bool {
     match sandbox.builder().verify_deep(ROOT) {
         Ok(report) => report
             .findings
@@ -34,8 +34,17 @@ fn verify_names(sandbox: &Sandbox, called: &str) -> bool {
     }
 }
 
+/// The name by which findings call a file: parts by their id, the others by their folder or name.
+pub(crate) fn called(name: &str) -> &str {
+    name.rsplit_once('/').map_or(name, |(dir, file)| match dir {
+        "seg" => file.trim_end_matches(".part"),
+        "wal" => "log",
+        _ => file,
+    })
+}
+
 /// The full check of one part, which the check of the index makes of every part, finds something.
-fn part_names(fs: &MemFs, path: &Path, part: &PartRef) -> bool {
+pub(crate) fn part_names(fs: &MemFs, path: &Path, part: &PartRef) -> bool {
     PartHandle::open(fs, path, part, Mode::Read).map_or(true, |handle| handle.verify().is_err())
 }
 
@@ -54,12 +63,7 @@ fn every_flipped_bit_is_named() {
     for (name, bytes) in &folder.files {
         let (file, path) = (writable(&fs, name), Path::new(ROOT).join(name));
         let part = name.starts_with("seg/").then(|| identify(&*fs, &path).expect("a part"));
-        // The name by which findings call the file: parts by their id, the others by their folder or name.
-        let called = name.rsplit_once('/').map_or(name.as_str(), |(dir, file)| match dir {
-            "seg" => file.trim_end_matches(".part"),
-            "wal" => "log",
-            _ => file,
-        });
+        let called = called(name);
         for bit in 0..8 * bytes.len() {
             flip(&*file, bit);
             let named = match &part {

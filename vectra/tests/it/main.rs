@@ -4,8 +4,10 @@
 mod api;
 mod back_pressure;
 mod backup;
+mod backup_syncs;
 mod bulk;
 mod checkpoint;
+mod compat;
 mod concurrent;
 mod corpus;
 mod crash;
@@ -31,6 +33,7 @@ mod real;
 mod recall;
 mod refuse;
 mod regressions;
+mod resources;
 mod salvage;
 mod sites;
 mod slice;

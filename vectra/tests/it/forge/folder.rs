@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vectra_core::codec::digest;
-use vectra_core::io::{Access, Fs, MemFs};
+use vectra_core::io::{Access, Fs, MemFs, OsFs};
 
 use super::log;
 use super::part::ForgedPart;
@@ -35,6 +35,22 @@ impl Folder {
             } else if name != "LOCK" {
                 self.files.insert(name, fs.read(&path, 1 << 30).expect("a file"));
             }
+        }
+    }
+
+    /// Reads an index on the real disk.
+    pub(crate) fn read_real(root: &Path) -> Self {
+        let mut folder = Self::default();
+        folder.collect(&OsFs::new(), root, "");
+        folder
+    }
+
+    /// Writes the files below `root`, with the folders that they need and no others.
+    pub(crate) fn write_real(&self, root: &Path) {
+        for (name, bytes) in &self.files {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("space");
+            std::fs::write(path, bytes).expect("space");
         }
     }
 

@@ -3,6 +3,7 @@
 mod evidence;
 mod exercise;
 mod folder;
+pub(crate) mod golden;
 mod guard;
 pub(crate) mod log;
 mod material;
