@@ -125,5 +125,27 @@ mod tests {
             if k > 0 && expected.len() == k { prop_assert_eq!(a.bound().to_bits(), expected[k - 1].distance.to_bits()); }
             prop_assert_eq!(a.into_sorted(), expected);
         }
+
+        /// Since Rust 1.81 sorting by an order that contradicts itself panics. This one is total over every bit
+        /// pattern, NaN included, and so is what is built on it.
+        #[test]
+        fn regress_rust_1_81_the_order_of_neighbours_never_contradicts_itself(
+            bits in proptest::collection::vec((prop_oneof![any::<u32>(), 0x7f80_0000_u32..0x7f80_0008, Just(0x8000_0000), Just(0), Just(0xffc0_0001)], 0u32..3), 0..120),
+        ) {
+            let mut items: Vec<Neighbor> =
+                bits.into_iter().map(|(bits, slot)| Neighbor { distance: f32::from_bits(bits), slot }).collect();
+            for window in items.windows(3) {
+                let [a, b, c] = [window[0], window[1], window[2]];
+                prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+                prop_assert!(!(a <= b && b <= c) || a <= c);
+            }
+            let mut top = TopK::new(7);
+            items.iter().for_each(|item| _ = top.push(*item));
+            items.sort();
+            prop_assert!(items.is_sorted());
+            let key = |item: &Neighbor| (item.distance.to_bits(), item.slot);
+            let best: Vec<_> = top.into_sorted().iter().map(key).collect();
+            prop_assert_eq!(best, items.iter().take(7).map(key).collect::<Vec<_>>());
+        }
     }
 }

@@ -259,3 +259,33 @@ fn random_script(seed: u64) -> Vec<Op> {
     };
     (0..40).map(|_| op()).collect()
 }
+
+/// In `SlateDB` files that were uploaded, but not published yet, could be collected, since others with later names were
+/// published before them. Here the parts of a load are kept however many commits and collections come before its end.
+#[test]
+fn regress_slatedb_0029_parts_that_no_manifest_names_yet_are_kept() {
+    let world = World::new(21, MODELS[0]);
+    let index = world.builder().create("/index", small(1)).expect("an empty disk");
+    let fs: &dyn Fs = &world.fs;
+    let parts = || fs.list(Path::new("/index/seg")).expect("a folder").len();
+    let mut loader = index.bulk_loader();
+    let mut most = 0;
+    for key in 0..40 {
+        loader.push(item(key, 1)).expect("new");
+        // What a merge replaces is collected with the commits that follow it.
+        index.upsert_items(vec![item(100 + key % 3, key)]).expect("a healthy disk");
+        index.compact().expect("a healthy disk");
+        most = most.max(parts());
+    }
+    assert!(most > 6, "{most} parts: those of the load are there before it ends");
+    assert_eq!(index.snapshot().len(), 3, "and nobody sees them");
+    loader.finish().expect("every part is there");
+    index.compact().expect("a healthy disk");
+    assert_eq!(index.snapshot().len(), 43);
+    drop(index);
+    let index = world.builder().open("/index").expect("sound");
+    for key in 0..40 {
+        assert_eq!(index.get_item(id(key)).expect("readable"), Some(item(key, 1)));
+    }
+    assert_eq!(world.builder().verify_deep("/index").expect("verified").findings, []);
+}

@@ -185,6 +185,55 @@ fn no_snapshot_shows_half_a_batch() {
     assert!(vectra::verify_deep(&path).expect("verified").findings.is_empty());
 }
 
+/// Inserts beside a vacuum left pgvector's graph with edges to what was gone, and later scans failed. Here graphs are
+/// built over rows that do not change, and merging swaps them as a whole.
+#[test]
+fn regress_pgvector_988_inserts_beside_merges_leave_sound_graphs() {
+    const ROWS: u64 = 400;
+    let Bed { index, folder } = Bed::new(1, 60);
+    let item = |writer: u64, n: u64| {
+        let mut dice = Dice::new(writer << 32 | n);
+        Item::new(writer * 10_000 + n, (0..DIM).map(|_| dice.uniform()).collect::<Vec<f32>>())
+    };
+    let stop = AtomicBool::new(false);
+    let merges = thread::scope(|scope| {
+        let keeper = scope.spawn(|| {
+            let mut merges = 0;
+            while !stop.load(Ordering::Acquire) {
+                index.compact().expect("compacted");
+                merges += 1;
+            }
+            merges
+        });
+        let write = |writer: u64| {
+            for first in (0..ROWS).step_by(20) {
+                index.insert_items((first..first + 20).map(|n| item(writer, n)).collect()).expect("new");
+                let gone = (first..first + 20).filter(|n| n % 4 == 0);
+                index.delete_items(gone.map(|n| item(writer, n).id).collect()).expect("there");
+            }
+        };
+        let writers = [0, 1].map(|writer| scope.spawn(move || write(writer)));
+        let ended = writers.map(thread::ScopedJoinHandle::join);
+        stop.store(true, Ordering::Release);
+        assert!(ended.into_iter().all(|end| end.is_ok()), "a writer panicked");
+        keeper.join().expect("merging went well")
+    });
+    assert!(merges > 0);
+    let check = |index: &Index| {
+        assert_eq!(index.snapshot().len(), 2 * ROWS * 3 / 4);
+        for (writer, n) in [0, 1].into_iter().flat_map(|w| (0..ROWS).map(move |n| (w, n))) {
+            let item = item(writer, n);
+            let hits = index.query(&item.vector).top_k(1).run().expect("no scan fails");
+            assert_eq!(hits[0].id == item.id, n % 4 != 0, "{}: {hits:?}", item.id);
+        }
+    };
+    check(&index);
+    index.wait_optimized().expect("optimized");
+    check(&index);
+    index.close().expect("closed");
+    assert_eq!(vectra::verify_deep(folder.path().join("index")).expect("verified").findings, []);
+}
+
 #[test]
 fn of_several_inserts_of_an_id_one_wins() {
     const IDS: u64 = 150;

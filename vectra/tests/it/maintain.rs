@@ -69,6 +69,39 @@ fn damaged_codes_are_encoded_again() {
     assert_eq!(vectra::verify_deep(&root).expect("an index").findings, []);
 }
 
+/// A palace of `MemPalace` reported a healthy count while tens of thousands of its vectors could not be found. Here what
+/// is counted is what is found, also while a graph is missing; and that it is missing is said, by whoever is asked.
+#[test]
+fn regress_mempalace_1710_what_is_counted_is_found() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let root = dir.path().join("index");
+    three_bare_segments(&root);
+    let index = Index::open(&root).expect("sound");
+    index.compact().expect("a healthy disk");
+    index.close().expect("a healthy disk");
+    let found = |index: &Index| {
+        let stats = index.stats();
+        assert_eq!((stats.items, index.list_items(None, 1000).expect("readable").items.len()), (300, 300));
+        for item in items(0..300) {
+            let hits = index.query(&item.vector).top_k(1).run().expect("answered");
+            assert!(hits[0].distance < 1e-6, "{} is counted, and not found: {hits:?}", item.id);
+        }
+        stats.shards[0].segments.iter().all(|segment| segment.has_graph)
+    };
+    assert!(found(&Index::open(&root).expect("sound")));
+    let lost = damage(&root, 33);
+    let report = vectra::verify_deep(&root).expect("an index");
+    assert!(report.findings.iter().any(|finding| !finding.data), "{report:?}");
+    std::fs::remove_file(&lost).expect("ours");
+    assert!(!vectra::verify(&root).expect("an index").findings.is_empty(), "quickly seen, too");
+    let index = Index::open(&root).expect("derived damage does not keep an index closed");
+    assert!(!found(&index), "all are found without a graph, and that there is none is told");
+    index.wait_optimized().expect("built anew");
+    assert!(found(&index), "the graph is back");
+    index.close().expect("a healthy disk");
+    assert_eq!(vectra::verify_deep(&root).expect("an index").findings, []);
+}
+
 #[test]
 fn a_damaged_segment_does_not_stop_the_others() {
     let dir = tempfile::tempdir().expect("a temporary folder");

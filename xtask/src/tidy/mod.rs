@@ -5,6 +5,7 @@ mod arrows;
 mod docs;
 mod format;
 mod names;
+mod regressions;
 mod sizes;
 mod tokens;
 mod unsafety;
@@ -18,13 +19,14 @@ use std::path::Path;
 type Rule = (&'static str, fn(&Tree, &mut Findings));
 
 /// The rules in the order in which they run.
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 7] = [
     ("arrows", arrows::check),
     ("sizes", sizes::check),
     ("unsafety", unsafety::check),
     ("names", names::check),
     ("format", format::check),
     ("docs", docs::check),
+    ("regressions", regressions::check),
 ];
 
 /// Everything that the rules look at.
