@@ -312,9 +312,10 @@ fn every_flipped_bit_of_a_golden_folder_is_named() {
             let (file, path) = (writable(&fs, name), Path::new(ROOT).join(name));
             let part = name.starts_with("seg/").then(|| identify(&*fs, &path).expect("a part"));
             let mut dice = Dice::new(bytes.len() as u64 ^ files);
-            let chosen: Vec<usize> = match is_long() {
-                true => (0..8 * bytes.len()).collect(),
-                false => (0..BITS_PER_FILE).map(|_| dice.below(8 * bytes.len())).collect(),
+            let chosen: Vec<usize> = if is_long() {
+                (0..8 * bytes.len()).collect()
+            } else {
+                (0..BITS_PER_FILE).map(|_| dice.below(8 * bytes.len())).collect()
             };
             for bit in chosen {
                 flip(&*file, bit);
