@@ -34,8 +34,13 @@ pub struct SalvageReport {
     pub files: u64,
     /// Frames visited.
     pub frames: u64,
+    /// From this LSN on, every operation was visited or is in `gaps`; what came before, the log does not say.
+    pub first_lsn: Lsn,
     /// Last LSN visited.
     pub last_lsn: Lsn,
+    /// Whether there may have been frames behind the last one and the last gap: bytes there are damaged, or the file is
+    /// missing in which the log went on.
+    pub tail_damaged: bool,
     /// Highest LSN that anything in the log says was durable.
     pub durable_lsn: Lsn,
     /// The newest checkpoint that the log knows of.
@@ -78,6 +83,10 @@ struct Source {
     replaced: bool,
     /// Where to go on.
     at: u64,
+    /// Whether something is damaged behind the last frame that says what was there.
+    trailing: bool,
+    /// Where a seal stands, and the file that it names.
+    seal: Option<(u64, u64)>,
     walk: Option<Walk>,
     /// The next frame that may be visited, and where it stands.
     next: Option<(FrameHeader, u64)>,
@@ -100,6 +109,8 @@ struct Salvage<'a> {
     last: Option<Last>,
     /// The LSN that must come next, if that is known.
     expected: Option<Lsn>,
+    /// The newest file of which nobody can tell whose it is.
+    unknown_seq: u64,
 }
 
 pub(crate) fn salvage(
@@ -109,8 +120,8 @@ pub(crate) fn salvage(
     visit: &mut dyn FnMut(Frame<'_>) -> Result<(), VisitError>,
 ) -> Result<SalvageReport, OpenError> {
     let report = SalvageReport::default();
-    let mut salvage =
-        Salvage { fs, report, sources: Vec::new(), open: VecDeque::new(), last: None, expected: None };
+    let (sources, open) = (Vec::new(), VecDeque::new());
+    let mut salvage = Salvage { fs, report, sources, open, last: None, expected: None, unknown_seq: 0 };
     salvage.find_sources(dir, index)?;
     salvage.run(visit)?;
     Ok(salvage.report)
@@ -127,6 +138,7 @@ impl Salvage<'_> {
             let exhibit = Exhibit::look(self.fs, &path);
             let Some(salt) = exhibit.salt().filter(|_| exhibit.index() == Some(index)) else {
                 if let Err(reason) = exhibit.header {
+                    self.unknown_seq = self.unknown_seq.max(seq);
                     self.note_damage(&path, 0, "a file header", reason);
                 }
                 self.report.ignored.push(name);
@@ -134,6 +146,7 @@ impl Salvage<'_> {
             };
             self.report.files += 1;
             let (limit, replaced) = limits.of(seq);
+            let trailing = exhibit.header.is_err();
             match exhibit.header {
                 Ok(header) => {
                     self.report.durable_lsn = self.report.durable_lsn.max(header.durable_lsn);
@@ -147,14 +160,15 @@ impl Salvage<'_> {
                 Err(reason) if !replaced => self.note_damage(&path, 0, "a file header", reason),
                 Err(_) => {}
             }
-            let (at, walk, next) = (FILE_HEADER_LEN, None, None);
-            self.sources.push(Source { seq, path, salt, limit, replaced, at, walk, next });
+            let (at, seal, walk, next) = (FILE_HEADER_LEN, None, None, None);
+            self.sources.push(Source { seq, path, salt, limit, replaced, at, trailing, seal, walk, next });
         }
         if self.sources.is_empty() { Err(OpenError::Missing { dir: dir.to_owned() }) } else { Ok(()) }
     }
 
     /// Merges the sources: always the lowest LSN next, and where two have it, the later file.
     fn run(&mut self, visit: &mut dyn FnMut(Frame<'_>) -> Result<(), VisitError>) -> Result<(), OpenError> {
+        self.report.first_lsn = self.expected.unwrap_or(Lsn::MAX);
         let mut heap: BinaryHeap<_> =
             self.sources.iter().enumerate().map(|(i, s)| Reverse((0, Reverse(s.seq), i))).collect();
         while let Some(Reverse((_, seq, i))) = heap.pop() {
@@ -165,18 +179,35 @@ impl Salvage<'_> {
             }
             if let Err(e) = self.advance(i) {
                 let (path, at) = (self.sources[i].path.clone(), self.sources[i].at);
+                self.sources[i].trailing = true;
                 self.note_damage(&path, at, "a frame", e.to_string());
             } else if let Some((header, _)) = &self.sources[i].next {
                 heap.push(Reverse((header.first_lsn, seq, i)));
             }
         }
         let first = self.expected.unwrap_or(1);
+        self.report.first_lsn = self.report.first_lsn.min(first);
         let last = self.report.durable_lsn;
         if last >= first {
             self.note_gap(first, last);
         }
+        self.look_at_the_end();
         self.report.damage.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
         Ok(())
+    }
+
+    /// Whether anything says that there was more. Damage before the last frame is no such thing: its LSN tells.
+    fn look_at_the_end(&mut self) {
+        let last_seq = self.last.map_or(0, |last| last.seq);
+        let trails = |s: &Source| s.trailing && !s.replaced && s.seq >= last_seq;
+        self.report.tail_damaged = self.unknown_seq > last_seq || self.sources.iter().any(trails);
+        // A file is sealed only when its successor is there, and from then on a later file always is.
+        let Some(newest) = self.sources.iter().max_by_key(|s| s.seq) else { return };
+        if let Some((at, next)) = newest.seal.filter(|_| newest.seq > self.unknown_seq) {
+            let path = newest.path.clone();
+            self.report.tail_damaged = true;
+            self.note_damage(&path, at, &format!("a later file: the seal names {next}"), "none".to_owned());
+        }
     }
 
     /// Whether a frame goes on from the last one, as far as that can be told.
@@ -215,6 +246,7 @@ impl Salvage<'_> {
         let (lsn, chain_crc, seq) = (header.last_lsn(), header.payload_crc, self.sources[i].seq);
         self.last = Some(Last { lsn, chain_crc, seq });
         self.expected = Some(lsn.saturating_add(1));
+        self.report.first_lsn = self.report.first_lsn.min(first_lsn);
         self.report.frames += 1;
         self.report.last_lsn = lsn;
         visit(Frame { kind, first_lsn, op_count, payload: &payload, hlc })
@@ -226,13 +258,14 @@ impl Salvage<'_> {
         loop {
             let visited = self.report.last_lsn;
             let walk = self.walk(i)?;
-            let mut checkpoint = None;
+            let (mut checkpoint, mut seal) = (None, None);
             let found = walk.step()?.map(|found| match found {
                 Found::Frame { at, header, payload } => {
-                    if header.control
-                        && let Ok(Control::Checkpoint(noted)) = Control::decode(header.kind, payload)
-                    {
-                        checkpoint = Some(noted);
+                    let control = header.control.then(|| Control::decode(header.kind, payload));
+                    match control {
+                        Some(Ok(Control::Checkpoint(noted))) => checkpoint = Some(noted),
+                        Some(Ok(Control::Seal(next))) => seal = Some((at, next)),
+                        _ => {}
                     }
                     Ok((header, at))
                 }
@@ -242,6 +275,7 @@ impl Salvage<'_> {
             self.report.checkpoint = Checkpoint::newer(self.report.checkpoint, checkpoint);
             let source = &mut self.sources[i];
             source.at = at;
+            source.seal = seal.or(source.seal);
             match found {
                 None => {
                     source.walk = None;
@@ -251,6 +285,10 @@ impl Salvage<'_> {
                 Some(Err(damage)) => self.note_damaged_place(i, damage),
                 Some(Ok((header, at))) => {
                     self.report.durable_lsn = self.report.durable_lsn.max(header.durable_lsn);
+                    // What a frame states to be durable is missed if it is not there.
+                    if !header.control || header.durable_lsn >= header.last_lsn() {
+                        source.trailing = false;
+                    }
                     let counts = header.first_lsn > visited && header.last_lsn() <= source.limit;
                     if counts && !header.control {
                         source.next = Some((header, at));
@@ -291,6 +329,7 @@ impl Salvage<'_> {
 
     fn note_damaged_place(&mut self, i: usize, damage: Damage) {
         self.report.durable_lsn = self.report.durable_lsn.max(damage.durable_lsn);
+        self.sources[i].trailing = true;
         if !self.sources[i].replaced {
             let path = self.sources[i].path.clone();
             self.note_damage(&path, damage.at, "a frame", damage.reason);

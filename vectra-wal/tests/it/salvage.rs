@@ -129,7 +129,8 @@ fn an_intact_log_is_salvaged_whole() {
             (12, 0, 0, 0)
         );
         assert_eq!((report.files, report.checkpoint), (files.len() as u64, Some(checkpoint(9))));
-        assert_eq!(report.last_lsn, built.frames[11].last_lsn());
+        assert_eq!((report.first_lsn, report.last_lsn), (1, built.frames[11].last_lsn()));
+        assert!(!report.tail_damaged);
         assert_eq!(read(&fs), files, "nothing is changed");
     }
 }
@@ -156,6 +157,7 @@ fn a_damaged_frame_is_missing_alone() {
             assert_eq!(known, lost != &built.frames[11]);
             let gap = if known { vec![(lost.first_lsn, lost.last_lsn())] } else { vec![] };
             assert_eq!(ranges(&report.gaps), gap);
+            assert_eq!(report.tail_damaged, !known);
             assert_eq!(report.missing_operations, u64::from(lost.op_count) * u64::from(known));
         }
     }
@@ -171,7 +173,35 @@ fn frames_behind_a_damaged_file_header_are_found() {
             let (report, frames) = salvaged(&disk_with(&files)).expect("a log");
             assert_eq!(frames, built.frames, "{file}, byte {at}");
             assert_eq!((report.damage_count, report.damage[0].offset), (1, 0));
+            assert!(!report.tail_damaged && report.first_lsn == 1);
         }
+    }
+}
+
+#[test]
+fn a_damaged_header_hides_no_damaged_tail() {
+    let built = build();
+    for (i, file) in live(&built).keys().enumerate() {
+        let mut files = live(&built);
+        files.get_mut(file).expect("it is there")[4095] ^= 1;
+        let (name, mut last) = files.pop_last().expect("a newest file");
+        let at = place_of(&last, built.frames[11].first_lsn).expect("the last frame is there");
+        last[at + 50] ^= 1;
+        files.insert(name, last);
+        let (report, frames) = salvaged(&disk_with(&files)).expect("a log");
+        assert_eq!((frames.len(), report.tail_damaged, report.damage_count), (11, true, 2), "header {i}");
+    }
+}
+
+#[test]
+fn a_newest_file_without_its_header_or_its_end_is_a_damaged_tail() {
+    let built = build();
+    for len in [0, 100, HEADER - 1] {
+        let mut files = live(&built);
+        let mut newest = files.last_entry().expect("a newest file");
+        newest.get_mut().truncate(len);
+        let (report, frames) = salvaged(&disk_with(&files)).expect("a log");
+        assert!(frames.len() < 12 && report.tail_damaged, "{len} bytes: {report:?}");
     }
 }
 
@@ -179,13 +209,18 @@ fn frames_behind_a_damaged_file_header_are_found() {
 fn a_missing_file_is_a_gap() {
     let built = build();
     let whole = live(&built);
-    for (i, file) in whole.keys().enumerate().take(whole.len() - 1) {
+    for (i, file) in whole.keys().enumerate() {
         let mut files = whole.clone();
         files.remove(file);
         let (report, frames) = salvaged(&disk_with(&files)).expect("a log");
         assert!(frames.len() < 12 && frames.iter().all(|f| built.frames.contains(f)));
-        // What the first file held may have been truncated: nothing says that it must be there.
-        assert_eq!(report.gap_count, u64::from(i > 0), "without {file}");
+        // What the first file held may have been truncated: nothing says that it must be there. What the last one held
+        // nobody knows, but that it was there the one before says.
+        let last = whole.len() - 1;
+        assert_eq!(report.gap_count, u64::from(i > 0 && i < last), "without {file}");
+        assert_eq!((report.tail_damaged, report.damage_count), (i == last, u64::from(i == last)));
+        let first = frames.iter().map(|frame| frame.first_lsn).min().expect("some are left");
+        assert_eq!((report.first_lsn, first > 1), (first, i == 0));
     }
 }
 
@@ -454,10 +489,10 @@ proptest! {
         for frame in &frames {
             prop_assert!(built.frames.contains(frame), "{:?} was never written", frame);
         }
-        let first = frames.first().map_or(0, |f| f.first_lsn);
-        for lost in built.frames.iter().filter(|f| !frames.contains(f) && f.first_lsn > first) {
+        for lost in built.frames.iter().filter(|f| !frames.contains(f)) {
             let gaps = ranges(&report.gaps);
-            let told = gaps.iter().any(|(first, last)| *first <= lost.first_lsn && lost.last_lsn() <= *last);
+            let told = lost.first_lsn < report.first_lsn
+                || gaps.iter().any(|(first, last)| *first <= lost.first_lsn && lost.last_lsn() <= *last);
             prop_assert!(told || lost.first_lsn > report.durable_lsn, "nobody misses {:?}: {:?}", lost, report);
         }
         // An opening gives a prefix of it, or refuses.

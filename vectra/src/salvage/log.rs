@@ -45,12 +45,12 @@ pub(super) fn read(
     };
     // Sound parts hold what they cover, damaged ones would have needed the log for it.
     let covered = plan.covered.iter().min().copied().unwrap_or(0);
-    let floor = if harvest.damaged.is_empty() { covered + 1 } else { 1 };
+    let sound = harvest.damaged.is_empty();
+    let floor = if sound { covered.saturating_add(1) } else { 1 };
     let (dim, element) = (plan.settings.dim as usize, plan.settings.element);
-    let (mut odd, mut begins) = (Vec::new(), Lsn::MAX);
+    let mut odd = Vec::new();
     let mut visit = |frame: Frame<'_>| {
-        begins = begins.min(frame.first_lsn);
-        let (first, last) = (frame.first_lsn, frame.first_lsn + u64::from(frame.op_count).max(1) - 1);
+        let (first, last) = (frame.first_lsn, frame.last_lsn());
         let ops = match frame.kind {
             FRAME_BATCH => op::decode(frame.payload, frame.op_count, dim, element).map_err(|e| e.to_string()),
             FRAME_LOAD => load(plan, frame.payload),
@@ -77,11 +77,11 @@ pub(super) fn read(
     match salvaged {
         Ok(found) => {
             // Without a manifest nobody knows where the log should begin.
-            if report.generation.is_some() && begins > covered + 1 {
-                let known = found.durable_lsn.max(found.last_lsn);
-                report.miss(floor, covered + 1, known.min(begins.saturating_sub(1)));
+            if let Some((for_sound, for_damaged)) = plan.log_from {
+                let from = if sound { for_sound } else { for_damaged };
+                report.miss(from, from, found.first_lsn.saturating_sub(1));
             }
-            account(plan, floor, &found, report);
+            account(plan.durable, floor, &found, report);
         }
         Err(error) => {
             report.problems.push(format!("the log: {error}{}", Cause(&error)));
@@ -101,24 +101,23 @@ fn load(plan: &Plan, payload: &[u8]) -> Result<Vec<Op>, String> {
     Err("a bulk load whose parts no manifest names yet; they are in `seg`, but are not salvaged".to_owned())
 }
 
-/// Takes over what the log says is missing of it.
-fn account(plan: &Plan, floor: Lsn, found: &vectra_wal::SalvageReport, report: &mut SalvageReport) {
+/// Takes over what the log says is missing of it, and what was `durable` although the log does not say so.
+fn account(durable: Lsn, floor: Lsn, found: &vectra_wal::SalvageReport, report: &mut SalvageReport) {
     for damage in &found.damage {
         report.problems.push(format!("the log: {damage}"));
     }
     for gap in &found.gaps {
         report.miss(floor, gap.first_lsn, gap.last_lsn);
     }
+    let last_gap = found.gaps.last().map_or(0, |gap| gap.last_lsn);
     if found.gap_count > found.gaps.len() as u64 {
-        let last = found.gaps.last().map_or(0, |gap| gap.last_lsn);
-        report.miss(floor, last + 1, Lsn::MAX);
+        report.miss(floor, last_gap.saturating_add(1), Lsn::MAX);
+        return;
     }
-    if found.damage_count > found.gap_count {
-        // Damage with nothing behind it that says how many writes there were: a torn tail, or the newest ones.
-        let known = found.last_lsn.max(found.gaps.last().map_or(0, |gap| gap.last_lsn));
-        let covered = plan.covered.iter().max().copied().unwrap_or(0);
-        report.miss(floor, known.max(covered) + 1, Lsn::MAX);
-    }
+    // An empty log that begins behind what is durable is no shorter than it has to be.
+    let known = found.last_lsn.max(last_gap).max(found.first_lsn.saturating_sub(1));
+    let last = if found.tail_damaged { Lsn::MAX } else { durable };
+    report.miss(floor, known.saturating_add(1), last);
 }
 
 impl SalvageReport {

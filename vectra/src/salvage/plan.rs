@@ -51,6 +51,13 @@ pub(super) struct Plan {
     pub(super) shard_map: ShardMap,
     /// Up to which LSN the parts of each shard hold everything.
     pub(super) covered: Vec<Lsn>,
+    /// Up to which LSN the loads of each shard are in the parts.
+    pub(super) attached: Vec<Lsn>,
+    /// Where the log has to begin at the latest, if that is known: for sound parts, and for damaged ones whose
+    /// predecessors have to do.
+    pub(super) log_from: Option<(Lsn, Lsn)>,
+    /// Up to which LSN the log was durable when the parts were named.
+    pub(super) durable: Lsn,
     pub(super) pieces: Vec<Piece>,
     /// Whose log it is, if that is known.
     pub(super) index: Option<[u8; 16]>,
@@ -97,9 +104,15 @@ fn follow(manifest: &Manifest, older: Option<&Manifest>, report: &mut SalvageRep
             pieces.push(Piece { older, ..Piece::of(entry, number) });
         }
     }
+    let floors = older.into_iter().map(|before| before.log_floor);
+    let floor = floors.fold(manifest.log_floor, Lsn::min);
+    let sound = manifest.shards.iter().map(|shard| shard.covered_lsn).min().unwrap_or(0).saturating_add(1);
     Plan {
         settings: manifest.settings.clone(),
         shard_map: manifest.shard_map.clone(),
+        attached: manifest.shards.iter().map(|shard| shard.attached_lsn).collect(),
+        log_from: Some((sound, floor)),
+        durable: manifest.durable_lsn(),
         covered: manifest.shards.iter().map(|shard| shard.covered_lsn).collect(),
         pieces,
         index: Some(manifest.index),
@@ -150,7 +163,8 @@ fn search(
     let shards = std::num::NonZero::new(settings.shards).expect("validated: at least one shard");
     let shard_map = ShardMap::new(HashRouter::new(shards));
     let covered = vec![0; usize::from(settings.shards)];
-    Ok(Plan { pieces: pieces.collect(), settings, shard_map, covered, index })
+    let (pieces, attached) = (pieces.collect(), covered.clone());
+    Ok(Plan { settings, shard_map, covered, attached, log_from: None, durable: 0, pieces, index })
 }
 
 /// The part with this role and number of rows, if there is exactly one, and one `rows` part for it.
