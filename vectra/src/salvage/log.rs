@@ -20,14 +20,44 @@ use crate::write::op::{self, FRAME_BATCH, Op};
 pub(super) struct Outcome {
     /// Deleted as of this LSN, or 0.
     pub(super) deleted: Lsn,
+    /// A bulk load replaced it as of this LSN, or 0.
+    pub(super) replaced: Lsn,
     /// Its newest vector.
     pub(super) vector: Option<(Lsn, Vec<f32>)>,
     /// Its newest metadata.
     pub(super) metadata: Option<(Lsn, Arc<Value>)>,
 }
 
+impl Outcome {
+    /// Whether the log knows what became of the id, whatever the parts say.
+    pub(super) fn is_known(&self) -> bool {
+        self.vector.is_some() || self.deleted > 0
+    }
+
+    /// Whether a row with this LSN is out of date.
+    pub(super) fn is_newer(&self, lsn: Lsn) -> bool {
+        self.deleted > lsn || self.replaced > lsn || self.vector.as_ref().is_some_and(|(at, _)| *at > lsn)
+    }
+}
+
 /// The log by id.
 pub(super) type Writes = BTreeMap<ItemId, Outcome>;
+
+/// The bulk loads that the log names, in its order. What cannot be read is told when all of it is read.
+pub(super) fn loads(fs: &dyn Fs, damaged: &Path, plan: &Plan) -> Vec<(Lsn, LoadFrame)> {
+    let mut loads = Vec::new();
+    let Some(index) = plan.index else { return loads };
+    let mut visit = |frame: Frame<'_>| {
+        if frame.kind == FRAME_LOAD
+            && let Ok(load) = LoadFrame::decode(frame.payload, plan.covered.len())
+        {
+            loads.push((frame.first_lsn, load));
+        }
+        Ok(())
+    };
+    _ = FileLog::salvage(fs, &damaged.join("wal"), index, &mut visit);
+    loads
+}
 
 /// Reads the log as far as it can be read.
 pub(super) fn read(
@@ -51,9 +81,15 @@ pub(super) fn read(
     let mut odd = Vec::new();
     let mut visit = |frame: Frame<'_>| {
         let (first, last) = (frame.first_lsn, frame.last_lsn());
+        if frame.kind == FRAME_LOAD {
+            match LoadFrame::decode(frame.payload, plan.covered.len()) {
+                Ok(load) => replace(&mut writes, plan, harvest, load, first),
+                Err(problem) => odd.push((first, last, problem.to_string())),
+            }
+            return Ok(());
+        }
         let ops = match frame.kind {
             FRAME_BATCH => op::decode(frame.payload, frame.op_count, dim, element).map_err(|e| e.to_string()),
-            FRAME_LOAD => load(plan, frame.payload),
             kind => Err(format!("a frame of kind {kind}")),
         };
         match ops {
@@ -91,14 +127,15 @@ pub(super) fn read(
     writes
 }
 
-/// A bulk load that a manifest names is in the parts; of another one only the log knows the parts, which are not read.
-fn load(plan: &Plan, payload: &[u8]) -> Result<Vec<Op>, String> {
-    let load = LoadFrame::decode(payload, plan.covered.len()).map_err(|e| e.to_string())?;
-    let named = |part| plan.pieces.iter().any(|piece| piece.rows_part == part);
-    if load.segments.iter().all(|segment| named(segment.rows_part)) {
-        return Ok(Vec::new());
+/// The rows of a load are in its parts; what it replaced is out of date.
+fn replace(writes: &mut Writes, plan: &Plan, harvest: &Harvest, load: LoadFrame, lsn: Lsn) {
+    for id in load.dead {
+        let shard = usize::from(plan.shard_map.route(&id.encode()));
+        let counts = lsn > plan.covered[shard] || harvest.damaged.contains(&shard);
+        if counts && !is_over(harvest, &id, lsn) {
+            *writes.entry(id).or_default() = Outcome { replaced: lsn, ..Outcome::default() };
+        }
     }
-    Err("a bulk load whose parts no manifest names yet; they are in `seg`, but are not salvaged".to_owned())
 }
 
 /// Takes over what the log says is missing of it, and what was `durable` although the log does not say so.
@@ -146,10 +183,14 @@ impl std::fmt::Display for Cause<'_> {
     }
 }
 
+/// What died in the parts was written no later than they say; older writes of it are long over.
+fn is_over(harvest: &Harvest, id: &ItemId, lsn: Lsn) -> bool {
+    harvest.dead.get(&print(id)).is_some_and(|dead| lsn <= *dead)
+}
+
 /// Takes in one operation, newer than all before.
 fn fold(writes: &mut Writes, harvest: &Harvest, op: Op, lsn: Lsn) {
-    // What died in the parts was written no later than they say; older writes of it are long over.
-    if harvest.dead.get(&print(op.id())).is_some_and(|dead| lsn <= *dead) {
+    if is_over(harvest, op.id(), lsn) {
         return;
     }
     match op {

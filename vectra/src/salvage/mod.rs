@@ -81,6 +81,8 @@ pub struct SalvageReport {
     pub rows: Vec<LostRows>,
     /// Items that are kept with their vector, but whose metadata is lost.
     pub metadata: Vec<ItemId>,
+    /// Items that could be read, but that the new index does not take; `problems` says why.
+    pub refused: Vec<ItemId>,
     /// Writes that are lost, as LSNs from first to last; `u64::MAX` where nobody knows how many there were.
     pub writes: Vec<(u64, u64)>,
     /// Checkpoints, none of which comes along.
@@ -94,9 +96,10 @@ pub struct SalvageReport {
 impl SalvageReport {
     /// Whether everything there was is in the new index, and nothing else.
     pub fn is_complete(&self) -> bool {
-        let Self { rows, metadata, writes, checkpoints, returned, .. } = self;
+        let Self { rows, metadata, refused, writes, checkpoints, returned, .. } = self;
         rows.is_empty()
             && metadata.is_empty()
+            && refused.is_empty()
             && writes.is_empty()
             && checkpoints.is_empty()
             && returned.is_empty()
@@ -122,11 +125,12 @@ pub(crate) fn salvage_in(
     refuse_nested(damaged, out)?;
     let store = LocalStore::new(Arc::clone(&outside.fs), damaged, Arc::clone(&outside.env.rng), Mode::Read);
     let mut report = SalvageReport::default();
-    let plan = plan::make(&outside.fs, damaged, &store, options, &mut report)?;
+    let mut plan = plan::make(&outside.fs, damaged, &store, options, &mut report)?;
+    plan.learn(log::loads(&*outside.fs, damaged, &plan));
     let meter = Meter::new(options.watch, 2 * plan.rows());
     let mut harvest = harvest::gather(&plan, &store, &meter, &mut report);
     let writes = log::read(&*outside.fs, damaged, &plan, &harvest, &mut report);
-    sow::sow(outside, out, &plan, &mut harvest, writes, &meter, &mut report)?;
+    sow::sow(outside, out, (&plan, &store), &mut harvest, writes, &meter, &mut report)?;
     Ok(report)
 }
 

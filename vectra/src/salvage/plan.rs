@@ -13,6 +13,7 @@ use super::{SalvageOptions, SalvageReport, nothing};
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, ManifestStore, SegmentEntry};
 use crate::settings::Settings;
+use crate::write::bulk::frame::LoadFrame;
 
 /// Where to look for a segment's rows.
 #[derive(Debug, Clone)]
@@ -22,7 +23,8 @@ pub(super) struct Piece {
     pub(super) meta_part: Option<PartRef>,
     pub(super) deletes: Option<PartRef>,
     pub(super) overlay: Option<PartRef>,
-    /// The largest LSN of its rows; what a row counts as whose own cannot be read.
+    /// The largest LSN of its rows; what a row counts as that has none or whose own cannot be read. 0 if unknown: then it
+    /// gives way to any other.
     pub(super) last_lsn: Lsn,
     /// An older manifest's idea of what died and changed, should the newer one be damaged.
     pub(super) older: Option<(Option<PartRef>, Option<PartRef>)>,
@@ -66,6 +68,41 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn rows(&self) -> u64 {
         self.pieces.iter().map(|piece| u64::from(piece.rows)).sum()
+    }
+
+    /// Whether what the log says with this LSN about a bulk load in this shard is in the parts.
+    pub(super) fn has_loaded(&self, shard: usize, lsn: Lsn) -> bool {
+        lsn <= self.covered[shard] || lsn <= self.attached[shard]
+    }
+
+    /// Learns from the log's bulk loads: which parts belong together and when, and segments that no manifest names yet.
+    pub(super) fn learn(&mut self, loads: Vec<(Lsn, LoadFrame)>) {
+        let segments =
+            loads.into_iter().flat_map(|(lsn, load)| load.segments.into_iter().map(move |s| (lsn, s)));
+        for (lsn, segment) in segments {
+            let shard = usize::from(segment.shard);
+            let known = self.pieces.iter().position(|piece| piece.rows_part.id == segment.rows_part.id);
+            match known {
+                // A manifest knows better.
+                Some(_) if self.log_from.is_some() => {}
+                Some(at) => {
+                    let piece = &mut self.pieces[at];
+                    (piece.meta_part, piece.last_lsn, piece.shard) = (Some(segment.meta_part), lsn, shard);
+                }
+                // Without a manifest every part that is there is known; this one was merged since, or is lost.
+                None if self.log_from.is_none() || self.has_loaded(shard, lsn) => {}
+                None => self.pieces.push(Piece {
+                    rows: segment.rows,
+                    rows_part: segment.rows_part,
+                    meta_part: Some(segment.meta_part),
+                    deletes: None,
+                    overlay: None,
+                    last_lsn: lsn,
+                    older: None,
+                    shard,
+                }),
+            }
+        }
     }
 }
 
@@ -153,10 +190,10 @@ fn search(
     let pieces = pieces.map(|(part, rows)| Piece {
         rows: *rows,
         rows_part: *part,
-        meta_part: only_one(&parts, Role::Meta, *rows),
+        meta_part: None,
         deletes: None,
         overlay: None,
-        last_lsn: Lsn::MAX,
+        last_lsn: 0,
         older: None,
         shard: 0,
     });
@@ -165,16 +202,6 @@ fn search(
     let covered = vec![0; usize::from(settings.shards)];
     let (pieces, attached) = (pieces.collect(), covered.clone());
     Ok(Plan { settings, shard_map, covered, attached, log_from: None, durable: 0, pieces, index })
-}
-
-/// The part with this role and number of rows, if there is exactly one, and one `rows` part for it.
-fn only_one(parts: &[(PartRef, u32)], role: Role, rows: u32) -> Option<PartRef> {
-    let with = |role| parts.iter().filter(move |(part, n)| part.role == role && *n == rows);
-    let (mut found, mut claimed) = (with(role), with(Role::Rows));
-    match (found.next(), found.next(), claimed.nth(1)) {
-        (Some((part, _)), None, None) => Some(*part),
-        _ => None,
-    }
 }
 
 /// Whose the newest log file is that says so.

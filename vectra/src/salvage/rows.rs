@@ -81,6 +81,11 @@ impl Metadata {
         Ok(Self { rows: stored, view })
     }
 
+    /// Whether the block that holds the row's metadata has the right checksum.
+    pub(super) fn is_sound(&self, slot: u32) -> bool {
+        self.rows.verified_range(self.view.block_range(slot)).is_ok()
+    }
+
     pub(super) fn get(&self, slot: u32) -> Result<Value> {
         self.rows.verified_range(self.view.block_range(slot)).map_err(Error::read_part)?;
         self.view

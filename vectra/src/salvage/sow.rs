@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vectra_core::{ItemId, Value};
+use vectra_tier::LocalStore;
 use vectra_wal::{Durability, Lsn};
 
 use super::SalvageReport;
-use super::harvest::Harvest;
+use super::harvest::{self, Field, Harvest};
 use super::log::{Outcome, Writes};
 use super::plan::Plan;
 use crate::create;
@@ -25,7 +26,7 @@ const BATCH_BYTES: usize = 4 << 20;
 pub(super) fn sow(
     outside: &Outside,
     out: &Path,
-    plan: &Plan,
+    (plan, store): (&Plan, &LocalStore),
     harvest: &mut Harvest,
     mut writes: Writes,
     meter: &Meter<'_>,
@@ -34,20 +35,23 @@ pub(super) fn sow(
     let index = Index { engine: create::create(out, plan.settings.clone(), outside)? };
     let deferred = index.defer_optimization();
     // A row of which the log knows what became is not lost.
-    harvest.forget_lost(&|id| {
-        writes.get(id).is_some_and(|outcome| outcome.vector.is_some() || outcome.deleted > 0)
-    });
+    harvest.forget_lost(&|id| writes.get(id).is_some_and(Outcome::is_known));
     report.rows = harvest.lost();
     let mut drill = Drill { index: &index, batch: Vec::new(), bytes: 0, report };
     // In the order of the parts, so that each page is read once.
     let mut places: Vec<(usize, u32, Lsn)> = std::mem::take(&mut harvest.living)
         .into_values()
-        .map(|(lsn, field, slot)| (field, slot, lsn))
+        .map(|(lsn, number, slot)| (number, slot, lsn))
         .collect();
     places.sort_unstable();
-    for (field, slot, lsn) in places {
-        drill.row(harvest, (field, slot), lsn, &mut writes)?;
-        meter.add(1);
+    for rows in places.chunk_by(|a, b| a.0 == b.0) {
+        // What is wrong with it was told when it was opened first.
+        let piece = &plan.pieces[rows[0].0];
+        let field = harvest::open(plan, piece, store, &mut SalvageReport::default())?;
+        for (_, slot, lsn) in rows {
+            drill.row(&field, *slot, *lsn, &mut writes)?;
+            meter.add(1);
+        }
     }
     for (id, outcome) in writes {
         drill.write(id, outcome)?;
@@ -75,20 +79,11 @@ struct Drill<'a> {
 
 impl Drill<'_> {
     /// A row of the parts, as the log left it.
-    fn row(
-        &mut self,
-        harvest: &Harvest,
-        (field, slot): (usize, u32),
-        lsn: Lsn,
-        writes: &mut Writes,
-    ) -> Result<()> {
-        let field = &harvest.fields[field];
-        let rows = field.rows.as_ref().expect("the row was read from there");
-        let id = rows.id(slot)?;
+    fn row(&mut self, field: &Field, slot: u32, lsn: Lsn, writes: &mut Writes) -> Result<()> {
+        let id = field.rows.id(slot)?;
         let mut changed = None;
         if let Some(outcome) = writes.get(&id) {
-            let replaced = outcome.vector.as_ref().is_some_and(|(at, _)| *at > lsn);
-            if outcome.deleted > lsn || replaced {
+            if outcome.is_newer(lsn) {
                 // Whatever is in the log is the whole truth of it.
                 return Ok(());
             }
@@ -98,14 +93,16 @@ impl Drill<'_> {
             Some((at, value)) => (at, Some(Value::clone(value))),
             None => (lsn, field.metadata.as_ref().and_then(|metadata| metadata.get(slot).ok())),
         };
-        let metadata = match changed.filter(|(at, _)| *at > sealed_at) {
+        // The log's at the same LSN is the same.
+        let is_better = |at: Lsn| at > sealed_at || (at == sealed_at && metadata.is_none());
+        let metadata = match changed.filter(|(at, _)| is_better(*at)) {
             Some((_, value)) => Some(Arc::unwrap_or_clone(value)),
             None => metadata,
         };
         if metadata.is_none() {
             self.report.metadata.push(id.clone());
         }
-        self.put(Item { vector: rows.vector(slot)?, id, metadata: metadata.unwrap_or(Value::Null) })
+        self.put(Item { vector: field.rows.vector(slot)?, id, metadata: metadata.unwrap_or(Value::Null) })
     }
 
     /// What only the log has.
@@ -139,7 +136,10 @@ impl Drill<'_> {
                     let id = item.id.clone();
                     match writer.upsert_items(vec![item]) {
                         Ok(receipt) => self.report.items += receipt.items,
-                        Err(error) => self.report.problems.push(format!("the item {id}: {error}")),
+                        Err(error) => {
+                            self.report.problems.push(format!("the item {id}: {error}"));
+                            self.report.refused.push(id);
+                        }
                     }
                 }
             }

@@ -7,7 +7,7 @@ use vectra_core::io::{Access, Fs};
 use vectra_core::testing::oracle::Dice;
 
 use crate::faults::closed;
-use crate::world::{MODELS, Model, Op, Run, World, check_items, collect, tiny};
+use crate::world::{MODELS, Model, Op, Run, World, check_items, collect, id, tiny};
 
 const OUT: &str = "/out";
 
@@ -213,16 +213,119 @@ fn damaged_metadata_costs_metadata_only() {
 #[test]
 fn without_a_manifest_the_parts_speak_for_themselves() {
     let (world, was) = wide();
-    let fs: &dyn Fs = &world.fs;
-    for entry in fs.list(Path::new("/index/manifest")).expect("listed") {
-        fs.remove(&Path::new("/index/manifest").join(entry.name)).expect("removed");
-    }
+    remove_manifests(&world);
     let error = world.builder().salvage("/index", OUT, &SalvageOptions::new()).expect_err("which settings?");
     assert!(error.kind() == vectra::ErrorKind::Invalid && error.to_string().contains("dimension"), "{error}");
     let settings = Settings::new(512).with_metric(Metric::L2);
     let report = salvage(&world, &SalvageOptions::new().settings(settings));
-    assert_eq!(found(&world), was, "{report:#?}");
+    // Which metadata belongs to the rows only a manifest or the log would know.
+    let found = found(&world);
+    assert_eq!((found.len(), report.metadata.len()), (200, 200), "{report:#?}");
+    account(&found, &was, &report).unwrap_or_else(|e| panic!("{e}\n{report:#?}"));
+    assert!(was.iter().all(|(id, item)| found[id].vector == item.vector));
     assert_eq!((report.generation, report.returned.len()), (None, 1));
+}
+
+fn remove_manifests(world: &World) {
+    let fs: &dyn Fs = &world.fs;
+    for entry in fs.list(Path::new("/index/manifest")).expect("listed") {
+        fs.remove(&Path::new("/index/manifest").join(entry.name)).expect("removed");
+    }
+}
+
+/// An index after these operations, left behind by a program that was killed.
+fn after(seed: u64, settings: &Settings, ops: &[Op]) -> (World, Model) {
+    let world = World::new(seed, MODELS[0]);
+    let (mut run, created) = Run::create(&world, settings);
+    created.and_then(|()| run.all(ops)).unwrap_or_else(|e| panic!("{e}"));
+    let was = Model::clone(&run.ledger.now);
+    drop(run);
+    (world, was)
+}
+
+#[test]
+fn no_log_file_is_missing_in_silence() {
+    use Op::{Delete, Flush, Insert, Upsert};
+    let mut settings = tiny(Metric::L2, 2);
+    // One frame to a file.
+    (settings.log_bytes_min, settings.log_bytes_max) = (4096, 4096);
+    let writes = [Insert(vec![1, 2, 3]), Flush, Flush, Insert(vec![5, 6]), Delete(vec![1, 2])];
+    let writes = [&writes[..], &[Upsert(vec![3]), Insert(vec![7, 8]), Delete(vec![5])]].concat();
+    let (world, was) = after(3, &settings, &writes);
+    let mut logs = Vec::new();
+    files(&world.fs, Path::new("/index/wal"), &mut logs);
+    assert!(logs.len() >= 5, "{logs:?}");
+    let mut missed = 0;
+    for log in &logs {
+        let world = World::on(world.fs.crash(0), 21);
+        let fs: &dyn Fs = &world.fs;
+        fs.remove(log).expect("removed");
+        let report = salvage(&world, &SalvageOptions::new());
+        let found = found(&world);
+        account(&found, &was, &report).unwrap_or_else(|e| panic!("{}: {e}\n{report:#?}", log.display()));
+        missed += usize::from(!report.writes.is_empty());
+    }
+    assert!(missed >= 5, "{missed} of {logs:?}");
+}
+
+#[test]
+fn a_load_that_no_manifest_names_yet_comes_along() {
+    use Op::{Delete, Flush, Insert, LoadOver, Update, Upsert};
+    for shards in [1, 3] {
+        let settings = tiny(Metric::L2, shards);
+        let ops = [
+            Insert((1..9).collect()),
+            Flush,
+            Insert(vec![20, 21]),
+            LoadOver(vec![2, 3, 4, 20, 30, 31, 32]),
+            Upsert(vec![3, 30]),
+            Update(vec![4, 5, 31]),
+            Delete(vec![6, 32]),
+        ];
+        let (world, was) = after(3, &settings, &ops);
+        let report = salvage(&world, &SalvageOptions::new());
+        assert!(report.is_complete() && report.problems.is_empty(), "{report:#?}");
+        assert_eq!(found(&world), was, "{report:#?}");
+    }
+}
+
+#[test]
+fn without_a_manifest_the_log_dates_a_load_and_no_other_one_wins() {
+    use Op::{Insert, Load, LoadOver, Update, Upsert};
+    let settings = tiny(Metric::L2, 1);
+    let ops = [Insert((1..5).collect()), LoadOver(vec![2, 3, 8]), Upsert(vec![3]), Update(vec![8])];
+    let (world, was) = after(3, &settings, &ops);
+    // The parts of a load that was never finished, with rows of the same ids.
+    let (other, strange) = after(4, &settings, &[Upsert(vec![40]), Load(vec![2, 3, 4, 50])]);
+    let (fs, from): (&dyn Fs, &dyn Fs) = (&world.fs, &other.fs);
+    let mut parts = Vec::new();
+    files(from, Path::new("/index/seg"), &mut parts);
+    assert!(!parts.is_empty());
+    for path in parts {
+        let bytes = from.read(&path, 1 << 30).expect("readable");
+        fs.create_new(&path).and_then(|file| file.write_all_at(&bytes, 0)).expect("written");
+    }
+    remove_manifests(&world);
+    let report = salvage(&world, &SalvageOptions::new().settings(settings));
+    let mut found = found(&world);
+    let id = id(50);
+    let unfinished = found.remove(&id).expect("it may have been one");
+    assert_eq!(unfinished.vector, strange[&id].vector);
+    assert_eq!(found, was, "{report:#?}");
+    assert!(report.returned.iter().any(|what| what.contains("load was finished")), "{report:#?}");
+}
+
+#[test]
+fn metadata_that_the_log_still_holds_is_not_lost() {
+    let settings = tiny(Metric::L2, 1);
+    let (pristine, was) = after(3, &settings, &[Op::Insert((1..9).collect()), Op::Flush]);
+    let len = pristine.fs.open(&part(&pristine, 2), Access::Read).and_then(|file| file.len());
+    for to in 0..len.expect("readable") as usize / 64 {
+        let world = World::on(pristine.fs.crash(0), 21);
+        truncate(&world.fs, &part(&world, 2), 64 * to);
+        let report = salvage(&world, &SalvageOptions::new());
+        assert_eq!((found(&world), report.metadata.len()), (was.clone(), 0), "{report:#?}");
+    }
 }
 
 #[test]
