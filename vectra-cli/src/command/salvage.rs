@@ -53,6 +53,7 @@ fn as_json(report: &SalvageReport) -> Json {
         "from_log": report.from_log,
         "lost_rows": report.rows.iter().map(rows).collect::<Vec<_>>(),
         "lost_metadata": ids(&report.metadata),
+        "refused": ids(&report.refused),
         "lost_writes": report.writes,
         "lost_checkpoints": report.checkpoints,
         "may_have_returned": report.returned,
@@ -82,6 +83,9 @@ fn show(report: &SalvageReport, output: &mut Output) -> Result<()> {
     if !report.metadata.is_empty() {
         let (n, some) = (report.metadata.len(), ids(&report.metadata));
         output.line(format!("  lost metadata of {n} items, vectors kept: {some}"))?;
+    }
+    if !report.refused.is_empty() {
+        output.line(format!("  not taken by the new index: {}", ids(&report.refused)))?;
     }
     for (first, last) in &report.writes {
         let upto = if *last == u64::MAX { "on".to_owned() } else { format!("to {last}") };

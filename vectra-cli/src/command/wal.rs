@@ -13,15 +13,18 @@ const LINE: usize = 160;
 
 pub(super) fn run(command: &WalCommand, output: &mut Output) -> Result<Exit> {
     let WalCommand::Dump(args) = command;
-    let mut outcome = Ok(());
+    let (mut outcome, mut exit) = (Ok(()), Exit::Ok);
     let dumped = vectra::dump_log(&args.index, &mut |entry, ops| {
+        if matches!(entry, DumpEntry::Damage { .. } | DumpEntry::File { header: Err(_), .. }) {
+            exit = Exit::Corrupt;
+        }
         if outcome.is_ok() {
             let json = output.is_json();
             outcome = if json { output.json(&as_json(&entry, ops)) } else { show(&entry, ops, output) };
         }
     });
     dumped.map_err(|e| Failure::of_index(&e, &args.index))?;
-    outcome.map(|()| Exit::Ok)
+    outcome.map(|()| exit)
 }
 
 fn name(effect: Effect) -> &'static str {

@@ -112,7 +112,9 @@ fn the_log_is_shown_with_what_is_damaged() {
     let at = shown[1]["offset"].as_u64().expect("an offset") as usize;
     bytes[at + 60] ^= 1;
     std::fs::write(&log, bytes).expect("written");
-    let damaged = entries(&place.vectra("wal dump index --json").ok());
+    let ran = place.vectra("wal dump index --json");
+    assert_eq!(ran.code, 6, "{ran:?}");
+    let damaged = entries(&ran.out);
     assert!(damaged.iter().any(|entry| entry["entry"] == "damage"), "{damaged:?}");
     assert!(
         damaged.iter().any(|entry| entry["first_lsn"] == 3),
