@@ -87,6 +87,8 @@ impl Folder {
         let Some(error) = self.manifests.disowned(generation, loaded.digest, noted) else { return Ok(view) };
         let before = self.manifests.load_before(generation, &chain.generations)?;
         let Some(before) = before.filter(|_| chain.damaged.is_none()) else { return Err(error) };
+        // Nothing is open twice.
+        drop(view);
         // It is one of the two newest, which no writer removes before it has looked at the pins.
         let pin = Pin::take(&self.outside.fs, &self.root, &self.outside.env, before.manifest.generation)?;
         let mut report = OpenReport::default();
