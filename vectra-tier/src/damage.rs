@@ -25,6 +25,9 @@ pub struct Damage {
     pub found: String,
 }
 
+/// What bytes that cannot be read were expected to be.
+pub(crate) const READABLE: &str = "readable";
+
 struct Of<'a>(&'a Option<(SectionKind, u16)>);
 
 impl fmt::Display for Of<'_> {
@@ -49,6 +52,11 @@ impl Damage {
         Self { file: file.to_owned(), offset, length, section: None, what, expected, found }
     }
 
+    /// Whether the file system failed to read the bytes, so that nobody knows what they are.
+    pub fn is_unreadable(&self) -> bool {
+        self.expected == READABLE
+    }
+
     /// The same damage, inside a section.
     pub(crate) fn within(mut self, kind: SectionKind, field: u16) -> Self {
         self.section = Some((kind, field));
@@ -61,6 +69,13 @@ impl Damage {
 pub struct DamageReport {
     /// In the order of the file, at most one per page.
     pub damages: Vec<Damage>,
+}
+
+impl DamageReport {
+    /// The first place that the file system failed to read, if there is one.
+    pub fn unreadable(&self) -> Option<&Damage> {
+        self.damages.iter().find(|damage| damage.is_unreadable())
+    }
 }
 
 impl fmt::Display for DamageReport {

@@ -68,13 +68,22 @@ pub(crate) fn sync_parent(fs: &dyn Fs, dir: &Path) -> Result<()> {
 }
 
 pub(crate) fn remove_files(fs: &dyn Fs, dir: &Path) -> Result<()> {
+    remove_those(fs, dir, &|_| true)
+}
+
+/// Removes from the folder `name` in `root` the files that an index may have left there; those of others stay.
+pub(crate) fn remove_leftovers(fs: &dyn Fs, root: &Path, name: &str) -> Result<()> {
+    remove_those(fs, &root.join(name), &|inner| is_leftover(name, inner))
+}
+
+fn remove_those(fs: &dyn Fs, dir: &Path, chosen: &dyn Fn(&str) -> bool) -> Result<()> {
     let failed = |e| Error::io(format!("{} cannot be emptied", dir.display()), e);
     let entries = match fs.list(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other.map_err(failed)?,
     };
     for entry in entries {
-        if !entry.is_dir {
+        if !entry.is_dir && chosen(&entry.name) {
             fs.remove(&dir.join(entry.name)).map_err(failed)?;
         }
     }
@@ -103,24 +112,36 @@ pub(crate) fn refuse_foreign(fs: &dyn Fs, root: &Path, manifests: &ManifestStore
         return Ok(());
     }
     for entry in entries {
-        let leftover: fn(&str) -> bool = match entry.name.as_str() {
-            "wal" => |name| name.len() == 24 && has_extension(name, &["wal", "tmp"]),
-            "tmp" => |name| name.starts_with("manifest-") || has_extension(name, &["part"]),
-            "pins" => |name| pin_generation(name).is_some(),
-            // Parts without a manifest: what is left of an index, and somebody may want to salvage it.
-            "seg" => |_| false,
+        match entry.name.as_str() {
+            // Parts without a manifest are what is left of an index, and somebody may want to salvage it.
+            "wal" | "tmp" | "pins" | "seg" => {}
             "manifest" | "LOCK" | "FORMAT" | "FORMAT.tmp" => continue,
             _ => return foreign(entry.name),
-        };
-        if let Some(inner) = list(&root.join(&entry.name))?.iter().find(|inner| !leftover(&inner.name)) {
+        }
+        let is_ours = |inner: &str| is_leftover(&entry.name, inner);
+        if let Some(inner) = list(&root.join(&entry.name))?.iter().find(|inner| !is_ours(&inner.name)) {
             return foreign(format!("{}/{}", entry.name, inner.name));
         }
     }
     Ok(())
 }
 
-fn has_extension(name: &str, extensions: &[&str]) -> bool {
-    Path::new(name).extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted))
+/// Whether a writer may have left a file of this name in the folder `dir` of an index, for the next one to remove.
+fn is_leftover(dir: &str, name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match dir {
+        "wal" => [".wal", ".tmp"]
+            .iter()
+            .filter_map(|extension| name.strip_suffix(extension))
+            .any(|number| number.len() == 20 && is_number(number)),
+        "tmp" => match (name.strip_prefix("manifest-"), name.strip_suffix(".part")) {
+            (Some(number), _) => is_number(number),
+            (None, Some(id)) => uuid::Uuid::parse_str(id).is_ok(),
+            (None, None) => false,
+        },
+        "pins" => pin_generation(name).is_some(),
+        _ => false,
+    }
 }
 
 pub(crate) fn write_format(fs: &dyn Fs, root: &Path) -> Result<()> {
@@ -156,6 +177,32 @@ pub(crate) fn check_format(fs: &dyn Fs, root: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_names_of_our_own_are_leftovers() {
+        let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+        for (dir, name) in [
+            ("wal", "00000000000000000001.wal".to_owned()),
+            ("wal", "00000000000000000001.tmp".to_owned()),
+            ("tmp", "manifest-12".to_owned()),
+            ("tmp", format!("{id}.part")),
+            ("pins", format!("00000000000000000012-{id}")),
+        ] {
+            assert!(is_leftover(dir, &name), "{dir}/{name}");
+        }
+        for (dir, name) in [
+            ("wal", "letters-of-grandmother.tmp"),
+            ("wal", "1.wal"),
+            ("wal", "00000000000000000001.txt"),
+            ("tmp", "manifest-destiny"),
+            ("tmp", "manifest-"),
+            ("tmp", "download.part"),
+            ("pins", "12"),
+            ("seg", "67e55044-10b1-426f-9247-bb680e5fe0c8.part"),
+        ] {
+            assert!(!is_leftover(dir, name), "{dir}/{name}");
+        }
+    }
 
     #[test]
     fn only_the_process_that_opened_it_writes() {

@@ -19,7 +19,7 @@ pub(super) fn back_up(args: &BackupArgs, output: &mut Output) -> Result<Exit> {
     bar.finish_and_clear();
     let dir = shell_word(&args.dir.display().to_string());
     let report = report.map_err(|e| match Failure::from(&e) {
-        failure if failure.exit() == Exit::Corrupt => Failure::of_index(&e, &args.index),
+        failure if failure.exit() == Exit::Corrupt => damaged(&e, args),
         failure => failure.hint("vectra backup --help says which folders are taken"),
     })?;
     index.close()?;
@@ -48,6 +48,15 @@ pub(super) fn back_up(args: &BackupArgs, output: &mut Output) -> Result<Exit> {
     }
     output.line(format!("next: vectra restore {dir} NEW makes an index from it"))?;
     Ok(Exit::Ok)
+}
+
+/// The hint names the folder in which the damage is: errors name files by their whole path.
+fn damaged(error: &vectra::Error, args: &BackupArgs) -> Failure {
+    let text = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let text = text.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let dir = std::path::absolute(&args.dir).unwrap_or_else(|_| args.dir.clone()).display().to_string();
+    let is_there = [std::path::MAIN_SEPARATOR, ' '].iter().any(|end| text.contains(&format!("{dir}{end}")));
+    Failure::of_index(error, if is_there { &args.dir } else { &args.index })
 }
 
 pub(super) fn restore(args: &RestoreArgs, output: &mut Output) -> Result<Exit> {

@@ -67,6 +67,21 @@ fn a_backup_is_restored_and_goes_on() {
     assert_eq!(tree(&place.path("again")), before, "a refusal changes nothing");
 }
 
+/// The hint names the folder that is damaged, which need not be the index.
+#[test]
+fn damage_in_a_backup_is_not_blamed_on_the_index() {
+    let place = imported();
+    place.vectra("backup index safe").ok();
+    let manifests = place.path("safe").join("manifest");
+    let manifest =
+        std::fs::read_dir(manifests).expect("a folder").next().expect("one").expect("an entry").path();
+    let mut bytes = std::fs::read(&manifest).expect("a manifest");
+    bytes[200] ^= 1;
+    std::fs::remove_file(&manifest).expect("removed");
+    std::fs::write(&manifest, bytes).expect("written");
+    place.vectra("backup index safe").refused(6, "is damaged", "vectra verify safe --deep");
+}
+
 #[test]
 fn what_can_be_read_is_salvaged_and_the_rest_is_listed() {
     let place = imported();

@@ -213,6 +213,17 @@ impl Fs for MemFs {
         Ok(Box::new(MemLock { tree: Arc::clone(&self.tree), name }))
     }
 
+    fn lock_existing(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
+        let name = components(path)?;
+        let mut tree = self.tree.lock();
+        tree.file(&name)?;
+        if let Some(other) = tree.locks.get(&name) {
+            return Err(io::Error::new(ErrorKind::WouldBlock, other.clone()));
+        }
+        tree.locks.insert(name.clone(), String::new());
+        Ok(Box::new(MemLock { tree: Arc::clone(&self.tree), name }))
+    }
+
     fn free_space(&self, dir: &Path) -> io::Result<u64> {
         self.tree.lock().require_dir(&components(dir)?)?;
         Ok(u64::MAX)

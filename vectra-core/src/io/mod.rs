@@ -71,6 +71,14 @@ pub trait Fs: Debug + Send + Sync {
     /// when the returned value is dropped or the process dies.
     fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn LockGuard>>;
 
+    /// Takes the lock that [`Fs::lock`] takes, on a file that is there, and writes nothing: this needs neither the right to
+    /// write to it nor space. Errors as [`Fs::lock`], and of kind `NotFound` if there is no such file.
+    ///
+    /// The default, for file systems that stand before another one, is [`Fs::lock`] without a text.
+    fn lock_existing(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
+        self.lock(path, "")
+    }
+
     /// Free bytes on the volume that holds `dir`.
     fn free_space(&self, dir: &Path) -> io::Result<u64>;
 

@@ -116,16 +116,17 @@ impl Fs for OsFs {
     fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn LockGuard>> {
         let mut file = options(Access::ReadWrite).create(true).truncate(false).open(path)?;
         require_regular(&file, path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(io::Error::new(ErrorKind::WouldBlock, read_holder(&mut file)));
-            }
-            Err(TryLockError::Error(e)) => return Err(e),
-        }
+        take_lock(&mut file)?;
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(holder.as_bytes())?;
+        Ok(Box::new(OsLock { _file: file }))
+    }
+
+    fn lock_existing(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
+        let mut file = options(Access::Read).open(path)?;
+        require_regular(&file, path)?;
+        take_lock(&mut file)?;
         Ok(Box::new(OsLock { _file: file }))
     }
 
@@ -246,6 +247,15 @@ fn require_regular(file: &fs::File, path: &Path) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::new(ErrorKind::InvalidInput, format!("{} is not a regular file", path.display())))
+}
+
+/// The lock of the whole file, for this handle alone.
+fn take_lock(file: &mut fs::File) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(ErrorKind::WouldBlock, read_holder(file))),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
 }
 
 fn read_holder(file: &mut fs::File) -> String {

@@ -9,7 +9,7 @@ type Case = fn(&dyn Fs, &Path);
 
 /// Runs the whole suite below `root`, an existing directory in which the suite's names are free.
 pub fn conformance(fs: &dyn Fs, root: &Path) {
-    let cases: [(&str, Case); 18] = [
+    let cases: [(&str, Case); 19] = [
         ("create", create_makes_an_empty_file_once),
         ("open", open_needs_an_existing_file),
         ("positions", reads_and_writes_go_to_their_positions),
@@ -27,6 +27,7 @@ pub fn conformance(fs: &dyn Fs, root: &Path) {
         ("mkdir", mkdir_needs_its_parent),
         ("sync", sync_works_on_files_and_directories),
         ("lock", lock_excludes_and_names_its_holder),
+        ("lock_existing", lock_existing_excludes_and_writes_nothing),
         ("map", map_gives_the_whole_content),
     ];
     for (name, case) in cases {
@@ -250,6 +251,25 @@ fn lock_excludes_and_names_its_holder(fs: &dyn Fs, dir: &Path) {
     assert!(cfg!(windows) || read(fs, &path) == b"third");
     drop(guard);
     assert!(fs.lock(dir, "me").is_err(), "a directory is no lock file");
+}
+
+fn lock_existing_excludes_and_writes_nothing(fs: &dyn Fs, dir: &Path) {
+    let path = dir.join("LOCK");
+    assert_eq!(kind(fs.lock_existing(&path)), Some(ErrorKind::NotFound));
+    assert_eq!(names(fs, dir), [""; 0], "nothing is made");
+    let guard = fs.lock(&path, "first").expect("free");
+    assert_eq!(kind(fs.lock_existing(&path)), Some(ErrorKind::WouldBlock));
+    drop(guard);
+    let guard = fs.lock_existing(&path).expect("free again");
+    assert_eq!(kind(fs.lock(&path, "second")), Some(ErrorKind::WouldBlock));
+    assert_eq!(kind(fs.lock_existing(&path)), Some(ErrorKind::WouldBlock));
+    drop(guard);
+    assert_eq!(read(fs, &path), b"first");
+    let file = fs.open(&path, Access::ReadWrite).expect("it is there");
+    file.set_readonly().expect("it is there");
+    drop(file);
+    drop(fs.lock_existing(&path).expect("it need not be writable"));
+    assert!(fs.lock_existing(dir).is_err(), "a directory is no lock file");
 }
 
 fn map_gives_the_whole_content(fs: &dyn Fs, dir: &Path) {

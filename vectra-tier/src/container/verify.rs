@@ -1,5 +1,6 @@
 //! The full check of a file: no byte of it is without a meaning, and every byte is looked at.
 
+use std::io;
 use std::path::Path;
 
 use vectra_core::codec::{Digester, crc32c};
@@ -7,7 +8,7 @@ use vectra_core::io::File;
 
 use crate::container::toc::{Entry, PAGE};
 use crate::container::{BLOCK, Toc};
-use crate::damage::{Damage, DamageReport, crc_text};
+use crate::damage::{Damage, DamageReport, READABLE, crc_text};
 use crate::handle::OpenError;
 use crate::part::PartRef;
 
@@ -48,7 +49,8 @@ impl Check<'_> {
             },
             Err(OpenError::Corrupt(damage)) => damage,
             Err(OpenError::Io { source, .. }) => {
-                Damage::new(self.path, (0, BLOCK), "header or footer", "readable", source)
+                let expected = expected_instead(&source);
+                Damage::new(self.path, (0, BLOCK), "header or footer", expected, source)
             }
             Err(OpenError::Unsupported { what, .. } | OpenError::Away { what, .. }) => {
                 Damage::new(self.path, (0, BLOCK), "header", "as it was when opened", what)
@@ -93,7 +95,8 @@ impl Check<'_> {
     fn read(&mut self, offset: u64, length: u64, entry: &Entry) -> Option<&[u8]> {
         let read = self.file.read_exact_at(&mut self.buf[..length as usize], offset);
         if let Err(error) = read {
-            self.report((offset, length), entry, "page", "readable".to_owned(), error.to_string());
+            let expected = expected_instead(&error).to_owned();
+            self.report((offset, length), entry, "page", expected, error.to_string());
             return None;
         }
         Some(&self.buf[..length as usize])
@@ -110,4 +113,9 @@ impl Check<'_> {
         let damage = Damage::new(self.path, place, what, expected, found);
         self.damages.push(damage.within(entry.kind, entry.field));
     }
+}
+
+/// A file that has become shorter is damaged; one that cannot be read may be sound.
+fn expected_instead(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::UnexpectedEof { "as long as the rest says" } else { READABLE }
 }

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use vectra_core::io::{Access, Fs};
-use vectra_tier::{Mode, OpenError, PartHandle, PartRef, PartStore};
+use vectra_core::io::Access;
+use vectra_tier::{DamageReport, Mode, OpenError, PartHandle, PartRef, PartStore};
 
 use super::folder::Folder;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,11 +23,19 @@ pub(crate) enum Brought {
     Copied,
 }
 
+/// What the folder has under the name of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum There {
+    Sound,
+    Damaged,
+    Nothing,
+}
+
 impl Folder {
     /// Sees to it that the part is in the folder under its final name, durable, every byte of it checked.
     ///
     /// # Errors
-    /// Of kind `Corrupt` if what is to be copied is damaged.
+    /// Of kind `Corrupt` if what is to be copied is damaged, of kind `Io` if it is not known whether anything is.
     pub(crate) fn bring(
         &self,
         part: &PartRef,
@@ -35,95 +43,111 @@ impl Folder {
         link: bool,
         meter: &Meter<'_>,
     ) -> Result<Brought> {
-        if self.has(part)? {
+        let there = self.look_for(part)?;
+        if there == There::Sound {
             meter.add(part.length);
             return Ok(Brought::Reused);
         }
         // Opened first: its length is what the reference says, and no more than that is ever copied.
         let source =
             PartHandle::open(&*self.fs, from, part, Mode::Read).map_err(|e| Error::open_part(part, e))?;
-        let brought = if link && self.link(part, from)? {
+        let name = self.root.join("tmp").join(format!("{}.part", part.id));
+        self.remove(&name)?;
+        let brought = if link && self.link(from, &name)? {
             Brought::Linked
         } else {
-            self.copy(part, from, meter)?;
+            self.copy(part, from, &name, meter)?;
             Brought::Copied
         };
-        let name = match brought {
-            Brought::Copied => self.root.join("tmp").join(format!("{}.part", part.id)),
-            _ => self.store.path(part.id),
+        let copy = PartHandle::open(&*self.fs, &name, part, Mode::Read);
+        let damage = match copy.map_err(|e| Error::open_part(part, e)).map(|handle| handle.verify()) {
+            Ok(Ok(())) => None,
+            Ok(Err(report)) => Some(report.to_string()),
+            Err(error) => Some(error.to_string()),
         };
-        if let Err(damage) = check(&*self.fs, &name, part) {
-            let failed = |e| self.broken("removed", &name, e);
-            self.fs.remove(&name).map_err(failed)?;
+        if let Some(damage) = damage {
+            self.remove(&name)?;
             return Err(match source.verify() {
-                Err(report) => {
-                    let text = format!(
-                        "the part {} ({}) is damaged; run `vectra verify --deep`",
-                        part.id, part.role
-                    );
-                    Error::caused(ErrorKind::Corrupt, text, report)
-                }
+                Err(report) => is_damaged(part, report),
                 Ok(()) => Error::new(ErrorKind::Io, format!("a copy differs from what was read: {damage}")),
             });
         }
-        if brought == Brought::Copied {
-            self.store.publish(part).map_err(|e| Error::publish_part(part, e))?;
-        } else {
+        if there == There::Damaged {
+            // A better one is at hand now.
+            self.remove(&self.store.path(part.id))?;
+        }
+        self.store.publish(part).map_err(|e| Error::publish_part(part, e))?;
+        if brought == Brought::Linked {
             meter.add(part.length);
         }
         Ok(brought)
     }
 
-    /// Whether the folder has the part, sound; one that is not is removed.
-    fn has(&self, part: &PartRef) -> Result<bool> {
+    /// Whether the folder has the part. A file system that fails says nothing about that, and the part may be all that an
+    /// earlier backup has.
+    fn look_for(&self, part: &PartRef) -> Result<There> {
         let path = self.store.path(part.id);
+        let unreadable = |problem: &dyn std::error::Error| {
+            let text = format!(
+                "{} cannot be read ({problem}); try again, or use another folder for the backup",
+                path.display()
+            );
+            Error::new(ErrorKind::Io, text)
+        };
         match PartHandle::open(&*self.fs, &path, part, Mode::Read) {
-            Ok(handle) if handle.verify().is_ok() => return Ok(true),
+            Ok(handle) => match handle.verify() {
+                Ok(()) => Ok(There::Sound),
+                Err(report) => match report.unreadable() {
+                    Some(place) => Err(unreadable(place)),
+                    None => Ok(There::Damaged),
+                },
+            },
             Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Ok(false);
+                Ok(There::Nothing)
             }
-            _ => {}
+            // Cut off while it was read.
+            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::UnexpectedEof => {
+                Ok(There::Damaged)
+            }
+            Err(OpenError::Io { source, .. }) => Err(unreadable(&source)),
+            Err(_) => Ok(There::Damaged),
         }
-        self.fs.remove(&path).map_err(|e| self.broken("removed", &path, e))?;
-        Ok(false)
     }
 
-    /// Gives the file a second name in the folder; false where that cannot be done.
-    fn link(&self, part: &PartRef, from: &Path) -> Result<bool> {
-        use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
-        let to = self.store.path(part.id);
-        match self.fs.link(from, &to) {
-            Ok(()) => {}
-            Err(e) if [CrossesDevices, PermissionDenied, TooManyLinks, Unsupported].contains(&e.kind()) => {
-                return Ok(false);
-            }
-            Err(e) => return Err(self.broken("linked", &to, e)),
+    fn remove(&self, path: &Path) -> Result<()> {
+        match self.fs.remove(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.broken("removed", path, e)),
+            _ => Ok(()),
         }
-        let seg = self.root.join("seg");
-        self.fs.sync_dir(&seg).map_err(|e| self.broken("synced", &seg, e))?;
-        Ok(true)
+    }
+
+    /// Gives the file a second name; false where that cannot be done.
+    fn link(&self, from: &Path, to: &Path) -> Result<bool> {
+        use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+        match self.fs.link(from, to) {
+            Ok(()) => Ok(true),
+            Err(e) if [CrossesDevices, PermissionDenied, TooManyLinks, Unsupported].contains(&e.kind()) => {
+                Ok(false)
+            }
+            Err(e) => Err(self.broken("linked", to, e)),
+        }
     }
 
     /// Copies the file under a temporary name, durably.
-    fn copy(&self, part: &PartRef, from: &Path, meter: &Meter<'_>) -> Result<()> {
-        let to = self.root.join("tmp").join(format!("{}.part", part.id));
-        match self.fs.remove(&to) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(self.broken("removed", &to, e)),
-            _ => {}
-        }
+    fn copy(&self, part: &PartRef, from: &Path, to: &Path, meter: &Meter<'_>) -> Result<()> {
         let source = self.fs.open(from, Access::Read).map_err(|e| self.broken("opened", from, e))?;
-        let target = self.fs.create_new(&to).map_err(|e| self.broken("created", &to, e))?;
+        let target = self.fs.create_new(to).map_err(|e| self.broken("created", to, e))?;
         let mut bytes = vec![0; COPY_BYTES.min(part.length as usize)];
         let mut at = 0;
         while at < part.length {
             let piece = &mut bytes[..(part.length - at).min(COPY_BYTES as u64) as usize];
             source.read_exact_at(piece, at).map_err(|e| self.broken("read", from, e))?;
-            target.write_all_at(piece, at).map_err(|e| self.broken("written", &to, e))?;
+            target.write_all_at(piece, at).map_err(|e| self.broken("written", to, e))?;
             at += piece.len() as u64;
             meter.add(piece.len() as u64);
         }
-        target.set_readonly().map_err(|e| self.broken("protected", &to, e))?;
-        target.sync_all().map_err(|e| self.broken("synced", &to, e))
+        target.set_readonly().map_err(|e| self.broken("protected", to, e))?;
+        target.sync_all().map_err(|e| self.broken("synced", to, e))
     }
 
     fn broken(&self, what: &str, path: &Path, error: io::Error) -> Error {
@@ -131,8 +155,15 @@ impl Folder {
     }
 }
 
-/// Every byte of the file against its reference; otherwise what is wrong.
-fn check(fs: &dyn Fs, path: &Path, part: &PartRef) -> std::result::Result<(), String> {
-    let handle = PartHandle::open(fs, path, part, Mode::Read).map_err(|e| e.to_string())?;
-    handle.verify().map_err(|e| e.to_string())
+/// What is wrong with a part of the index.
+fn is_damaged(part: &PartRef, report: DamageReport) -> Error {
+    if report.unreadable().is_some() {
+        return Error::caused(
+            ErrorKind::Io,
+            format!("the part {} ({}) cannot be read", part.id, part.role),
+            report,
+        );
+    }
+    let text = format!("the part {} ({}) is damaged; run `vectra verify --deep`", part.id, part.role);
+    Error::caused(ErrorKind::Corrupt, text, report)
 }

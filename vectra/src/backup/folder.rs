@@ -13,11 +13,14 @@ use vectra_wal::FileLog;
 
 use super::note::Note;
 use crate::error::{Error, ErrorKind, Result};
-use crate::folder::{FOLDERS, make_dir, not_a_folder, remove_files, sync_parent, take_lock, write_format};
+use crate::folder::{
+    FOLDERS, make_dir, not_a_folder, remove_leftovers, sync_parent, take_lock, write_format,
+};
 use crate::maintain::Upkeep;
 use crate::manifest::{Manifest, ManifestStore};
+use crate::reader::pins_held;
 use crate::recover::{Outside, log_options, open_log_error};
-use crate::verify::{VerifyOptions, verify_in};
+use crate::verify::{VerifyOptions, verify_newest};
 
 /// The folder, locked.
 #[derive(Debug)]
@@ -38,22 +41,32 @@ pub(crate) struct Standing {
 }
 
 impl Folder {
-    /// Locks `root`, which is made if it is missing, and removes what an interrupted writer left in `tmp`. A folder
-    /// with anything in it is taken only if it holds the note `note`.
-    pub(crate) fn take(fs: &Arc<dyn Fs>, env: &Env, root: &Path, note: &str) -> Result<Self> {
+    /// Locks `root`, which is made if it is missing, and removes what an interrupted writer left in `tmp`; the note that
+    /// it holds. A folder with anything in it is taken only if it holds the note `name` and `expect` has nothing
+    /// against what the note says: until then nothing in it is touched.
+    pub(crate) fn take(
+        fs: &Arc<dyn Fs>,
+        env: &Env,
+        root: &Path,
+        name: &str,
+        expect: &dyn Fn(&Note) -> Result<()>,
+    ) -> Result<(Self, Option<Note>)> {
         make_dir(&**fs, root)?;
-        refuse_foreign(&**fs, root, note)?;
+        require_ours(&**fs, root, name, expect)?;
         sync_parent(&**fs, root)?;
         let lock = take_lock(&**fs, root, env)?;
-        remove_files(&**fs, &root.join("tmp"))?;
-        Ok(Self {
+        // Somebody else may have had it in between.
+        let note = require_ours(&**fs, root, name, expect)?;
+        remove_leftovers(&**fs, root, "tmp")?;
+        let folder = Self {
             fs: Arc::clone(fs),
             root: root.to_owned(),
             store: LocalStore::new(Arc::clone(fs), root, Arc::clone(&env.rng), Mode::Read),
             manifests: ManifestStore::new(Arc::clone(fs), root),
             env: env.clone(),
             _lock: lock,
-        })
+        };
+        Ok((folder, note))
     }
 
     /// Makes the folders inside and the file FORMAT. The note is there by now.
@@ -85,11 +98,15 @@ impl Folder {
         let log =
             FileLog::create(Arc::clone(&self.fs), &self.root.join("wal"), &self.env, log_options(manifest));
         drop(log.map_err(open_log_error)?);
+        // A part that was there already may have got its name just before a crash, and the name may not have been durable.
+        let seg = self.root.join("seg");
+        self.fs.sync_dir(&seg).map_err(|e| self.failed("synced", e))?;
         self.manifests.write(manifest)?;
         self.manifests.publish(manifest.generation)
     }
 
-    /// Checks every byte of what was published. If anything is damaged, `generation` is withdrawn again.
+    /// Checks every byte of what was published, and of nothing else. If anything is damaged, `generation` is withdrawn
+    /// again.
     pub(crate) fn prove(&self, generation: u64) -> Result<()> {
         let (fs, env) = (Arc::clone(&self.fs), self.env.clone());
         let outside = Outside {
@@ -101,7 +118,7 @@ impl Folder {
             upkeep: Upkeep::default(),
             ack_after_mark: false,
         };
-        let report = verify_in(&outside, &self.root, &VerifyOptions::deep())?;
+        let report = verify_newest(&outside, &self.root, &VerifyOptions::deep())?;
         let Some(finding) = report.findings.iter().find(|finding| finding.data) else { return Ok(()) };
         self.manifests.withdraw(generation)?;
         let text = format!(
@@ -113,24 +130,36 @@ impl Folder {
         Err(Error::corrupt(text))
     }
 
-    /// Removes every older manifest, then the parts and log files that only those needed.
+    /// Removes every older manifest, then the parts and log files that only those needed. What somebody reads stays, for
+    /// the next backup to remove.
     pub(crate) fn prune(&self, manifest: &Manifest) -> Result<()> {
-        self.manifests.remove_below(manifest.generation, &BTreeSet::new())?;
+        let generations = self.manifests.generations()?.into_iter();
+        let older = generations.filter(|generation| *generation < manifest.generation);
+        // One that is damaged names nothing that anybody could read.
+        let older: Vec<Manifest> =
+            older.filter_map(|generation| self.manifests.read(generation).ok()).map(|read| read.0).collect();
+        let mut held = pins_held(&*self.fs, &self.root)?;
+        self.manifests.remove_below(manifest.generation, &held)?;
         let dir = self.root.join("manifest");
         // What an older manifest names goes only once that manifest is gone for good.
         self.fs.sync_dir(&dir).map_err(|e| self.failed("synced", e))?;
-        let keep: BTreeSet<_> = manifest.parts().map(|part| part.id).collect();
+        // Whoever pinned a manifest while it was still there saw it after pinning it, and reads on.
+        held.append(&mut pins_held(&*self.fs, &self.root)?);
+        let kept: Vec<&Manifest> =
+            older.iter().filter(|older| held.contains(&older.generation)).chain([manifest]).collect();
+        let keep: BTreeSet<_> =
+            kept.iter().flat_map(|manifest| manifest.parts()).map(|part| part.id).collect();
         let failed = |e| Error::caused(ErrorKind::Io, "parts that are not needed cannot be removed", e);
         for (id, _) in self.store.list().map_err(failed)?.parts {
             if !keep.contains(&id) {
                 self.store.remove(id).map_err(failed)?;
             }
         }
-        self.remove_other_logs(manifest.index)
+        self.remove_other_logs(&kept.iter().map(|manifest| manifest.index).collect())
     }
 
     /// Removes the log files of other identities: those of earlier backups.
-    fn remove_other_logs(&self, index: [u8; 16]) -> Result<()> {
+    fn remove_other_logs(&self, indexes: &BTreeSet<[u8; 16]>) -> Result<()> {
         let wal = self.root.join("wal");
         let entries = match self.fs.list(&wal) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -138,7 +167,7 @@ impl Folder {
         };
         for entry in entries.iter().filter(|entry| !entry.is_dir && entry.name.len() == 24) {
             let path = wal.join(&entry.name);
-            if vectra_wal::identity(&*self.fs, &path).is_some_and(|found| found != index) {
+            if vectra_wal::identity(&*self.fs, &path).is_some_and(|found| !indexes.contains(&found)) {
                 self.fs.remove(&path).map_err(|e| self.failed("tidied", e))?;
             }
         }
@@ -147,7 +176,7 @@ impl Folder {
 
     /// Removes every log file.
     pub(crate) fn remove_logs(&self) -> Result<()> {
-        remove_files(&*self.fs, &self.root.join("wal"))
+        remove_leftovers(&*self.fs, &self.root, "wal")
     }
 
     /// The parts that are there.
@@ -202,22 +231,39 @@ pub(crate) fn refuse_nested(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A folder with other things in it is left alone.
-fn refuse_foreign(fs: &dyn Fs, root: &Path, note: &str) -> Result<()> {
+/// The note that the folder holds, if it holds one; a folder with other things in it is left alone.
+fn require_ours(
+    fs: &dyn Fs,
+    root: &Path,
+    name: &str,
+    expect: &dyn Fn(&Note) -> Result<()>,
+) -> Result<Option<Note>> {
     let entries = fs.list(root).map_err(|e| match e.kind() {
         io::ErrorKind::NotADirectory => not_a_folder(ErrorKind::Conflict, root),
         _ => Error::io(format!("{} cannot be listed", root.display()), e),
     })?;
-    let unfinished = format!("{note}.tmp");
-    if entries.iter().any(|entry| entry.name == note) {
-        return Ok(());
+    let foreign = |name: &str| {
+        let text = format!("{} is not empty (it holds `{name}`); name a new folder", root.display());
+        Err(Error::new(ErrorKind::Conflict, text))
+    };
+    if entries.iter().any(|entry| entry.name == name && !entry.is_dir) {
+        let note = Note::read(fs, root, name).map_err(|error| match error.kind() {
+            ErrorKind::Corrupt => {
+                let text = format!(
+                    "{} holds a file `{name}` that is not the note it should be; name a new folder",
+                    root.display()
+                );
+                Error::caused(ErrorKind::Conflict, text, error)
+            }
+            _ => error,
+        })?;
+        note.as_ref().map_or(Ok(()), expect)?;
+        return Ok(note);
     }
-    match entries.iter().find(|entry| ![unfinished.as_str(), "LOCK"].contains(&entry.name.as_str())) {
-        None => Ok(()),
-        Some(entry) => {
-            let text =
-                format!("{} is not empty (it holds `{}`); name a new folder", root.display(), entry.name);
-            Err(Error::new(ErrorKind::Conflict, text))
-        }
+    let unfinished = format!("{name}.tmp");
+    let is_ours = |name: &str| name == unfinished || name == "LOCK";
+    match entries.iter().find(|entry| entry.is_dir || !is_ours(&entry.name)) {
+        None => Ok(None),
+        Some(entry) => foreign(&entry.name),
     }
 }

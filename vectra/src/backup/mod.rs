@@ -123,12 +123,13 @@ struct Content {
 impl Engine {
     fn backup(&self, root: &Path, options: &BackupOptions<'_>) -> Result<BackupReport> {
         let index = self.committed.lock().newest.index;
-        let folder = Folder::take(&self.fs, &self.env, root, BACKUP)?;
-        let note = Note::read(&*self.fs, root, BACKUP)?;
-        if note.is_some_and(|note| note.index != index) {
+        let (folder, note) = Folder::take(&self.fs, &self.env, root, BACKUP, &|note| {
+            if note.index == index {
+                return Ok(());
+            }
             let text = format!("{} is a backup of another index; use another folder", root.display());
-            return Err(Error::new(ErrorKind::Conflict, text));
-        }
+            Err(Error::new(ErrorKind::Conflict, text))
+        })?;
         let before = note.map(|note| untouched(&self.fs, root, &note)).transpose()?.flatten();
         let (checkpoints, held) = self.hold_checkpoints()?;
         let state = self.pin_durable()?;

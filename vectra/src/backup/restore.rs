@@ -24,7 +24,7 @@ use crate::recover::Outside;
 pub struct RestoreReport {
     /// The index holds every write up to this LSN.
     pub lsn: u64,
-    /// Parts copied.
+    /// Parts copied; none if an interrupted restore had brought everything and only the check was left.
     pub parts: u64,
     /// Bytes copied.
     pub bytes: u64,
@@ -63,12 +63,21 @@ pub(crate) fn restore_in(
         let text = "segments of the backup rest in an object store, which a restore does not read";
         return Err(Error::new(ErrorKind::Unsupported, text));
     }
-    let folder = Folder::take(fs, &outside.env, to, RESTORE)?;
-    if !folder.manifests.generations()?.is_empty() {
-        let text = format!("{} already holds an index; name a new folder", to.display());
-        return Err(Error::new(ErrorKind::Conflict, text));
-    }
     let lsn = manifest.durable_lsn();
+    let (folder, begun) = Folder::take(fs, &outside.env, to, RESTORE, &|begun| {
+        if (begun.index, begun.lsn) == (note.index, lsn) {
+            return Ok(());
+        }
+        let text = format!(
+            "{} holds an unfinished restore of another backup; finish that one, or name a new folder",
+            to.display()
+        );
+        Err(Error::new(ErrorKind::Conflict, text))
+    })?;
+    if let Some(restored) = finish(&folder, begun)? {
+        let checkpoints = restored.checkpoints.len() as u64;
+        return Ok(RestoreReport { lsn, checkpoints, ..RestoreReport::default() });
+    }
     Note { index: note.index, lsn, previous: 0 }.write(&**fs, to, RESTORE)?;
     folder.prepare()?;
     // What an interrupted restore left, perhaps of another backup.
@@ -85,6 +94,36 @@ pub(crate) fn restore_in(
         checkpoints: manifest.checkpoints.len() as u64,
         left_out: brought.left_out,
     })
+}
+
+/// What an earlier call published, if it came so far: checked now, and complete. Nothing if there is everything to do, also
+/// because what was there is damaged and was withdrawn.
+fn finish(folder: &Folder, begun: Option<Note>) -> Result<Option<Manifest>> {
+    let generations = folder.manifests.generations()?;
+    if generations.is_empty() {
+        return Ok(None);
+    }
+    // An index that somebody has used since is no unfinished restore, whatever note lies there.
+    let standing = match begun {
+        Some(note) if generations == [1] => untouched(&folder.fs, &folder.root, &note)?
+            .filter(|standing| standing.manifest.index == note.index),
+        _ => None,
+    };
+    let Some(Standing { manifest, .. }) = standing else {
+        let text = format!("{} already holds an index; name a new folder", folder.root.display());
+        return Err(Error::new(ErrorKind::Conflict, text));
+    };
+    match folder.prove(manifest.generation) {
+        Ok(()) => {
+            folder.drop_note(RESTORE)?;
+            Ok(Some(manifest))
+        }
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            tracing::warn!(%error, "the restore starts over");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A backup that nobody else has open.

@@ -6,10 +6,10 @@ pub(crate) use materialize::Materialized;
 
 use std::sync::Arc;
 
-use crate::engine::Engine;
+use crate::engine::{Committed, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
-use crate::manifest::{Checkpoint, SegmentEntry};
+use crate::manifest::{Checkpoint, Manifest, SegmentEntry};
 use crate::read::Snapshot;
 use crate::segment::mutable;
 use crate::segment::open::open_segment;
@@ -70,7 +70,9 @@ impl Index {
         let at = position(&committed.newest.checkpoints, name).map_err(|_| unknown(name))?;
         let mut manifest = committed.newest.clone();
         manifest.checkpoints.remove(at);
-        self.engine.commit_manifest(&mut committed, manifest)
+        self.engine.commit_twice(&mut committed, manifest)?;
+        self.engine.tidy_up(&committed);
+        Ok(())
     }
 
     /// The index as it was when the checkpoint `name` was made.
@@ -112,10 +114,18 @@ impl Engine {
         let at = committed.newest.place_for(name)?;
         let mut manifest = committed.newest.clone();
         manifest.checkpoints.insert(at, checkpoint);
-        self.commit_manifest(&mut committed, manifest)?;
+        self.commit_twice(&mut committed, manifest)?;
         // Until here its parts were kept by their handles, from here on by the manifest.
         drop(materialized.held);
         Ok(info)
+    }
+
+    /// Makes `manifest` the two newest generations. The log knows nothing of checkpoints, so that an index which falls back
+    /// from a damaged manifest has to find them in the one before.
+    fn commit_twice(&self, committed: &mut Committed, manifest: Manifest) -> Result<()> {
+        self.commit_manifest(committed, manifest)?;
+        let same = committed.newest.clone();
+        self.commit_manifest(committed, same)
     }
 
     fn at_checkpoint(&self, name: &str) -> Result<State> {
@@ -142,7 +152,7 @@ impl Engine {
     }
 }
 
-impl crate::manifest::Manifest {
+impl Manifest {
     /// Where a new checkpoint of this name belongs.
     fn place_for(&self, name: &str) -> Result<usize> {
         if self.checkpoints.len() >= CHECKPOINTS_MAX {

@@ -111,7 +111,8 @@ impl Engine {
                 next
             });
         }
-        self.collect(&committed)
+        self.tidy_up(&committed);
+        Ok(())
     }
 
     /// Syncs the log while the caller holds a shard's lock: nothing of that shard is staged afterwards.

@@ -55,6 +55,16 @@ impl Engine {
         self.log.truncate(floor).map_err(append_error)
     }
 
+    /// Collects after a commit. The commit stands whatever becomes of that: what is left over is health's to say, and the
+    /// next commit's to try again.
+    pub(crate) fn tidy_up(&self, committed: &Committed) {
+        let failure = self.collect(committed).err();
+        if let Some(error) = &failure {
+            tracing::warn!(%error, "what nobody needs any more was not removed");
+        }
+        *self.maintenance.uncollected.lock() = failure;
+    }
+
     /// The manifests that readers in other processes hold, but for the two newest. Nothing if one of them cannot be
     /// read: nobody knows what it needs.
     fn pinned(&self, committed: &Committed) -> Result<Option<Vec<Manifest>>> {
@@ -85,6 +95,8 @@ impl Engine {
             let same = committed.newest.clone();
             self.commit_manifest(&mut committed, same)?;
         }
-        self.collect(&committed)
+        let collected = self.collect(&committed);
+        *self.maintenance.uncollected.lock() = collected.as_ref().err().cloned();
+        collected
     }
 }

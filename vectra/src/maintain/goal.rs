@@ -194,6 +194,8 @@ pub(crate) struct Maintenance {
     pub(super) stepping: [Mutex<()>; 2],
     /// Segments (by number) whose stored bytes turned out damaged: they are left as they are, the others are tended.
     pub(super) set_aside: Mutex<BTreeMap<u64, Error>>,
+    /// Why the last collection failed; the next one tries again.
+    pub(super) uncollected: Mutex<Option<Error>>,
     /// Parts that no manifest names yet, so that the other lane does not collect them.
     pub(super) fresh: Mutex<BTreeSet<Uuid>>,
     pub(super) space: Space,
@@ -217,6 +219,7 @@ impl Maintenance {
             changed: Condvar::new(),
             stepping: Default::default(),
             set_aside: Mutex::default(),
+            uncollected: Mutex::default(),
             fresh: Mutex::default(),
             space,
             written: Counters::default(),

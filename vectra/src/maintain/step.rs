@@ -4,7 +4,8 @@ use super::compact::{graph_bytes, output_bytes};
 use super::goal::{Goal, Lane, Request, Task};
 use super::policy::{Choice, CompactionPolicy, Everything, SegmentStats, SizeTiered};
 use crate::engine::Engine;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::segment::sealed::SealedSegment;
 use crate::snapshot::ShardState;
 
 /// Segments of a size that are merged together.
@@ -21,6 +22,15 @@ pub(super) enum Step {
     Nothing,
     /// The index is closed.
     Closed,
+}
+
+/// Why a segment is read, but never merged.
+fn must_stay(segment: &SealedSegment) -> Error {
+    let text = format!(
+        "the segment {} was written by a newer program, which alone may rewrite it; it is read, and left as it is",
+        segment.entry.rows_part.id
+    );
+    Error::new(ErrorKind::Unsupported, text)
 }
 
 impl Engine {
@@ -168,7 +178,10 @@ impl Engine {
     fn tended(&self, task: &Task, shard: &ShardState) -> Vec<usize> {
         let request = &task.request;
         let all = request.goal > Goal::Flushed;
-        let set_aside = self.maintenance.set_aside.lock();
+        let mut set_aside = self.maintenance.set_aside.lock();
+        for segment in shard.sealed.iter().map(|view| &view.segment).filter(|s| !s.truth.is_rewritable()) {
+            set_aside.entry(segment.number).or_insert_with(|| must_stay(segment));
+        }
         // What came later than the request is left for later, so that the request ends however much is written.
         let tended = shard.sealed.iter().enumerate().filter(|(_, view)| {
             !set_aside.contains_key(&view.segment.number) && (!all || request.concerns(view))

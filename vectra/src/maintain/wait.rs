@@ -34,9 +34,10 @@ impl Engine {
         self.maintenance.written.read(log)
     }
 
-    /// The damage that keeps a segment from being tended, if any was met.
+    /// What keeps a segment from being tended or garbage from being collected, if anything does.
     fn damage(&self) -> Option<Error> {
-        self.maintenance.set_aside.lock().values().next().cloned()
+        let set_aside = self.maintenance.set_aside.lock().values().next().cloned();
+        set_aside.or_else(|| self.maintenance.uncollected.lock().clone())
     }
 
     /// Waits until everything written so far is brought to `goal`; helps where the workers have no threads of their own.

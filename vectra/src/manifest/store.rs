@@ -145,7 +145,23 @@ impl ManifestStore {
     /// Only damage to the newest makes it look at the one before: a disk that fails and a newer program's manifest are
     /// errors, and nothing older than the one before is ever an answer.
     pub(crate) fn load(&self) -> Result<Option<Chain>> {
-        let generations = self.generations()?;
+        let mut generations = self.generations()?;
+        loop {
+            let loaded = self.load_of(generations.clone());
+            if !loaded.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                return loaded;
+            }
+            // A writer may have removed between listing and reading what it needs no longer; then it has written a newer
+            // one, and this ends, as it does not commit without end in between.
+            let now = self.generations()?;
+            if now == generations {
+                return loaded;
+            }
+            generations = now;
+        }
+    }
+
+    fn load_of(&self, generations: Vec<u64>) -> Result<Option<Chain>> {
         let Some(newest) = generations.last().copied() else { return Ok(None) };
         let highest = self.set_aside()?.last().copied().unwrap_or(0).max(newest);
         let mut chain = Chain { generations, loaded: None, damaged: None, highest };

@@ -4,5 +4,5 @@ mod pin;
 mod process;
 mod view;
 
-pub(crate) use pin::{Pin, pin_generation, pin_newest, pins_held};
+pub(crate) use pin::{BothPinned, Pin, pin_both, pin_generation, pins_held};
 pub use process::Reader;

@@ -97,6 +97,41 @@ pub(crate) fn pin_newest(
     Err(Error::new(ErrorKind::Unavailable, "the writer commits faster than can be read; try again"))
 }
 
+/// What a verification looks at: the newest manifest that can be read and the one before it, both pinned.
+#[derive(Debug)]
+pub(crate) struct BothPinned {
+    pub(crate) chain: Chain,
+    /// Whether the manifest before the newest is pinned, too. Otherwise a writer is at work and may be collecting what
+    /// only that one names.
+    pub(crate) previous: bool,
+    /// Held for as long as anybody looks.
+    pub(crate) pins: [Option<Pin>; 2],
+}
+
+/// As [`pin_newest`], and the generation before it as well, provided that it is not too late for that.
+///
+/// # Errors
+/// As [`pin_newest`].
+pub(crate) fn pin_both(
+    manifests: &ManifestStore,
+    root: &Path,
+    outside: &Outside,
+) -> Result<Option<BothPinned>> {
+    let Some((chain, pin)) = pin_newest(manifests, root, outside)? else { return Ok(None) };
+    let both = chain.loaded.as_ref().and_then(|loaded| {
+        loaded.previous.as_ref().map(|previous| [previous.generation, loaded.manifest.generation])
+    });
+    let Some([before, newest]) = both else {
+        return Ok(Some(BothPinned { chain, previous: false, pins: [pin, None] }));
+    };
+    let second = Pin::take(&outside.fs, root, &outside.env, before)?;
+    // A collection that did not see this pin began before it, and keeps the two that were the newest then: these, if
+    // nothing newer came since.
+    let now = manifests.generations()?;
+    let previous = now.ends_with(&[before, newest]);
+    Ok(Some(BothPinned { chain, previous, pins: [pin, second] }))
+}
+
 /// The generation that a pin's name says.
 pub(crate) fn pin_generation(name: &str) -> Option<u64> {
     let (digits, id) = name.split_at_checked(20)?;
@@ -104,7 +139,8 @@ pub(crate) fn pin_generation(name: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// The generations that readers in all processes hold; pins whose readers are gone are removed.
+/// The generations that readers in all processes hold; pins whose readers are gone are removed. A pin of which nobody can
+/// tell, perhaps one of another user, counts as held.
 ///
 /// Whoever pins a generation after this looks again whether it is still among the two newest, so it misses nobody.
 pub(crate) fn pins_held(fs: &dyn Fs, root: &Path) -> Result<BTreeSet<u64>> {
@@ -116,16 +152,23 @@ pub(crate) fn pins_held(fs: &dyn Fs, root: &Path) -> Result<BTreeSet<u64>> {
     };
     let mut held = BTreeSet::new();
     for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
-        // Other names are not ours, and locking them would write to them.
+        // Other names are not ours.
         let Some(generation) = pin_generation(&entry.name) else { continue };
         let path = dir.join(&entry.name);
-        match fs.lock(&path, "left behind; being removed\n") {
+        match fs.lock_existing(&path) {
+            // Its reader is gone: where the name has to stay, it holds nothing all the same.
             Ok(_lock) => match fs.remove(&path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(%error, path = %path.display(), "a pin left behind cannot be removed");
+                }
                 _ => {}
             },
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => _ = held.insert(generation),
-            Err(e) => return Err(failed(e)),
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "nobody can tell whether a pin is held");
+                held.insert(generation);
+            }
         }
     }
     Ok(held)

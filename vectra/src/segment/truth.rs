@@ -23,7 +23,7 @@ use crate::settings::Settings;
 /// The opened `rows` and `meta` parts of one segment. Every page is verified before its bytes are believed.
 #[derive(Debug)]
 pub(crate) struct Truth {
-    #[expect(dead_code, reason = "held so that the store knows the parts to be in use")]
+    /// Held so that the store knows the parts to be in use.
     held: [Arc<PartHandle>; 2],
     rows: u32,
     row_bytes: usize,
@@ -49,6 +49,12 @@ pub(crate) struct TruthRow<'a> {
 }
 
 impl Truth {
+    /// Whether this program may write its rows anew. Not if a later one marked a part as holding something that would be
+    /// lost.
+    pub(crate) fn is_rewritable(&self) -> bool {
+        self.held.iter().all(|part| part.is_rewritable())
+    }
+
     pub(crate) fn open(
         rows_part: Arc<PartHandle>,
         meta_part: Arc<PartHandle>,

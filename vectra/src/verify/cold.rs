@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+#[cfg(feature = "remote")]
+use vectra_tier::OpenError;
+
 use super::Check;
-use crate::error::Result;
-#[cfg(not(feature = "remote"))]
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Manifest, Tier};
 use crate::recover::Outside;
 
@@ -25,8 +26,13 @@ impl Check<'_> {
                 let data = entry.index_part.as_ref().is_none_or(|index| index.id != part.id);
                 match stores.tiers.verify_cold(part) {
                     Ok(()) => {}
-                    Err(error @ vectra_tier::OpenError::Away { .. }) => {
-                        return Err(crate::error::Error::open_part(part, error));
+                    Err(error @ OpenError::Away { .. }) => return Err(Error::open_part(part, error)),
+                    Err(OpenError::Io { file, source }) if super::is_failure(&source) => {
+                        return Err(Error::open_part(part, OpenError::Io { file, source }));
+                    }
+                    Err(OpenError::Corrupt(place)) if place.is_unreadable() => {
+                        let text = format!("the part {} ({}) cannot be read", part.id, part.role);
+                        return Err(Error::caused(ErrorKind::Io, text, place));
                     }
                     Err(error) => self.report.find(format!("part {} ({})", part.id, part.role), &error, data),
                 }

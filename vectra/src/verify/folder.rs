@@ -26,21 +26,17 @@ impl Report {
         Ok(())
     }
 
-    /// Lists names that no manifest needs. Whether log files are known is for the log to say.
+    /// Lists names that nothing needs: neither `manifests` nor those of `parts`. Whether log files are known is for the log to say.
     pub(super) fn name_unknown(
         &mut self,
         fs: &dyn Fs,
         root: &Path,
-        newest: &Manifest,
-        previous: Option<&Manifest>,
+        parts: &BTreeSet<uuid::Uuid>,
+        manifests: [Option<&Manifest>; 2],
     ) -> Result<()> {
-        let parts: BTreeSet<String> = newest
-            .parts()
-            .chain(previous.into_iter().flat_map(Manifest::parts))
-            .map(|part| format!("{}.part", part.id))
-            .collect();
+        let parts: BTreeSet<String> = parts.iter().map(|id| format!("{id}.part")).collect();
         let generations: BTreeSet<String> =
-            [Some(newest), previous].into_iter().flatten().map(|m| format!("{:020}", m.generation)).collect();
+            manifests.into_iter().flatten().map(|m| format!("{:020}", m.generation)).collect();
         for (dir, known) in [
             (None, &KNOWN.map(str::to_owned).into()),
             (Some("seg"), &parts),

@@ -18,9 +18,9 @@ use vectra_wal::{Checkpoint, FileLog, Frame, Lsn};
 use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::check_format;
-use crate::manifest::{Chain, Loaded, Manifest, ManifestStore, total};
+use crate::manifest::{Chain, Loaded, Manifest, ManifestStore, SegmentEntry, total};
 use crate::progress::{Meter, Watch};
-use crate::reader::pin_newest;
+use crate::reader::{BothPinned, pin_both};
 use crate::recover::{Outside, log_options, no_index, open_log_error};
 use crate::write::bulk::frame::{FRAME_LOAD, LoadFrame, LoadedSegment};
 use crate::write::op::{self, FRAME_BATCH};
@@ -108,12 +108,36 @@ pub fn verify_deep(path: impl AsRef<Path>) -> Result<Report> {
 }
 
 pub(crate) fn verify_in(outside: &Outside, root: &Path, options: &VerifyOptions<'_>) -> Result<Report> {
+    let manifests = ManifestStore::new(Arc::clone(&outside.fs), root);
+    // A writer at work meanwhile removes nothing that is looked at here.
+    let Some(BothPinned { chain, previous, pins: _pins }) = pin_both(&manifests, root, outside)? else {
+        return Err(no_index(root));
+    };
+    check_chain(outside, root, options, chain, previous)
+}
+
+/// Checks the newest generation alone, in a folder where nobody else writes.
+pub(crate) fn verify_newest(outside: &Outside, root: &Path, options: &VerifyOptions<'_>) -> Result<Report> {
+    let manifests = ManifestStore::new(Arc::clone(&outside.fs), root);
+    let Some(mut chain) = manifests.load()? else { return Err(no_index(root)) };
+    if let Some(loaded) = &mut chain.loaded {
+        (loaded.previous, loaded.previous_damaged) = (None, None);
+    }
+    check_chain(outside, root, options, chain, false)
+}
+
+/// Checks what the newest manifest of `chain` names, and with `both` what only the one before it does.
+fn check_chain(
+    outside: &Outside,
+    root: &Path,
+    options: &VerifyOptions<'_>,
+    chain: Chain,
+    both: bool,
+) -> Result<Report> {
     let fs = &outside.fs;
     let manifests = ManifestStore::new(Arc::clone(fs), root);
     let mut report = Report::default();
-    // A writer at work meanwhile removes nothing that is looked at here.
-    let Some((chain, _pin)) = pin_newest(&manifests, root, outside)? else { return Err(no_index(root)) };
-    let Chain { loaded, damaged, highest, .. } = chain;
+    let Chain { generations, loaded, damaged, highest } = chain;
     if let Some((generation, error)) = damaged {
         report.find(format!("manifest/{generation:020}"), &error, true);
     }
@@ -141,18 +165,26 @@ pub(crate) fn verify_in(outside: &Outside, root: &Path, options: &VerifyOptions<
         let problem = "the log knows this manifest, and the folder lacks it";
         report.find(format!("manifest/{:020}", noted.generation), &problem, true);
     }
-    let generation = || Ok(manifests.generations()?.last().copied().unwrap_or(0));
-    let whole = with_loads(&newest, loads, &store, &generation)?;
-    let mut check = Check { store: &store, options, damaged: BTreeSet::new(), report };
-    check.parts(&whole, previous.as_ref());
+    let loads: Vec<SegmentEntry> = loads.iter().map(|(lsn, segment)| segment.entry(*lsn)).collect();
+    let older = previous.as_ref().filter(|_| both);
+    let went_on = || -> Result<bool> { Ok(manifests.generations()?.last() != generations.last()) };
+    let mut check = Check { store: &store, options, skipped: BTreeSet::new(), went_on: &went_on, report };
+    check.parts(&newest, older, &loads)?;
     check.cold(outside, root, &newest)?;
     if options.deep {
-        check.segments(&whole, previous.as_ref());
-        check.states(&newest, durable);
+        check.segments(&newest, older, &loads)?;
+        check.states(&newest, durable)?;
     }
     let mut report = check.report;
     report.check_note(&**fs, root)?;
-    report.name_unknown(&**fs, root, &whole, previous.as_ref())?;
+    let named = newest.parts().chain(previous.iter().flat_map(Manifest::parts));
+    let named = named.chain(loads.iter().flat_map(SegmentEntry::parts));
+    report.name_unknown(
+        &**fs,
+        root,
+        &named.map(|part| part.id).collect(),
+        [Some(&newest), previous.as_ref()],
+    )?;
     Ok(report)
 }
 
@@ -166,73 +198,95 @@ struct Checked {
     loads: Vec<(Lsn, LoadedSegment)>,
 }
 
-/// The manifest as the next commit will have it: with the segments of bulk loads that only the log names so far.
-fn with_loads(
-    newest: &Manifest,
-    loads: Vec<(Lsn, LoadedSegment)>,
-    store: &LocalStore,
-    generation: &dyn Fn() -> Result<u64>,
-) -> Result<Manifest> {
-    let mut whole = newest.clone();
-    for (lsn, segment) in loads {
-        let entry = segment.entry(lsn);
-        let gone = |part| matches!(store.open(part), Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound);
-        // A writer at work may have named it since, merged it into others, and collected it.
-        if entry.parts().any(gone) && generation()? > newest.generation {
-            continue;
-        }
-        whole.shards[usize::from(segment.shard)].segments.push(entry);
-    }
-    Ok(whole)
-}
-
 /// A check at work.
 struct Check<'a> {
     store: &'a LocalStore,
     options: &'a VerifyOptions<'a>,
-    /// Parts that were found damaged: nothing more is asked of them.
-    damaged: BTreeSet<uuid::Uuid>,
+    /// Parts that were found damaged, or that a writer has taken away: nothing more is asked of them.
+    skipped: BTreeSet<uuid::Uuid>,
+    /// Whether a writer has committed since the check began.
+    went_on: &'a dyn Fn() -> Result<bool>,
     report: Report,
 }
 
 impl Check<'_> {
-    /// Every part that the manifests name, once.
-    fn parts(&mut self, newest: &Manifest, previous: Option<&Manifest>) {
+    /// Every part that the manifests name, and of the log's loads, once.
+    fn parts(
+        &mut self,
+        newest: &Manifest,
+        previous: Option<&Manifest>,
+        loads: &[SegmentEntry],
+    ) -> Result<()> {
         let mut seen: BTreeSet<(uuid::Uuid, bool)> = BTreeSet::new();
-        let mut parts: Vec<(PartRef, bool)> = Vec::new();
-        for entry in newest.segments().chain(previous.into_iter().flat_map(Manifest::segments)) {
+        let mut parts: Vec<(PartRef, bool, bool)> = Vec::new();
+        let named = newest.segments().chain(previous.into_iter().flat_map(Manifest::segments));
+        for (entry, pinned) in named.map(|entry| (entry, true)).chain(loads.iter().map(|e| (e, false))) {
             let derived = entry.index_part.as_ref().map(|part| part.id);
-            let named = entry.home_parts().map(|part| (*part, derived != Some(part.id)));
-            parts.extend(named.filter(|(part, data)| seen.insert((part.id, *data))));
+            let named = entry.home_parts().map(|part| (*part, derived != Some(part.id), pinned));
+            parts.extend(named.filter(|(part, data, _)| seen.insert((part.id, *data))));
         }
-        let meter = Meter::new(self.options.watch, total(parts.iter().map(|(part, _)| part)));
-        for (part, data) in parts {
-            self.part(&part, data);
+        let meter = Meter::new(self.options.watch, total(parts.iter().map(|(part, ..)| part)));
+        for (part, data, pinned) in parts {
+            self.part(&part, data, pinned)?;
             meter.add(part.length);
         }
+        Ok(())
     }
 
-    fn part(&mut self, part: &PartRef, data: bool) {
+    fn part(&mut self, part: &PartRef, data: bool, pinned: bool) -> Result<()> {
+        let place = format!("part {} ({})", part.id, part.role);
+        let failed = |error| Err(Error::open_part(part, error));
+        let problem = match self.store.open(part) {
+            Err(OpenError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && !pinned && (self.went_on)()? =>
+            {
+                // By now a manifest names what was made of it.
+                self.skipped.insert(part.id);
+                return Ok(());
+            }
+            Err(OpenError::Io { file, source }) if is_failure(&source) => {
+                return failed(OpenError::Io { file, source });
+            }
+            Err(error) => Some(Error::caused(ErrorKind::Corrupt, "cannot be opened", error).to_string()),
+            Ok(handle) if self.options.deep => match handle.verify() {
+                Err(report) if report.unreadable().is_some() => {
+                    return Err(Error::caused(ErrorKind::Io, format!("{place} cannot be read"), report));
+                }
+                verified => verified.err().map(|damage| damage.to_string()),
+            },
+            Ok(_) => None,
+        };
         self.report.parts += 1;
         if self.options.deep {
             self.report.bytes = self.report.bytes.saturating_add(part.length);
         }
-        let place = format!("part {} ({})", part.id, part.role);
-        let problem = match self.store.open(part) {
-            Err(error) => Some(Error::caused(ErrorKind::Corrupt, "cannot be opened", error).to_string()),
-            Ok(handle) if self.options.deep => handle.verify().err().map(|damage| damage.to_string()),
-            Ok(_) => None,
-        };
         if let Some(problem) = problem {
-            self.damaged.insert(part.id);
+            self.skipped.insert(part.id);
             self.report.find(place, &problem, data);
         }
+        Ok(())
     }
+}
+
+/// Whether the file system failed, rather than showing that something is not as it should be: missing, cut off, or no
+/// file at all.
+fn is_failure(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, IsADirectory, NotFound, UnexpectedEof};
+    !matches!(error.kind(), NotFound | UnexpectedEof | InvalidInput | IsADirectory)
 }
 
 impl Report {
     fn find(&mut self, place: impl ToString, problem: &dyn std::fmt::Display, data: bool) {
         self.findings.push(Finding { place: place.to_string(), problem: problem.to_string(), data });
+    }
+
+    /// As [`Report::find`]; a disk that fails says nothing about what is on it, and ends the check.
+    fn judge(&mut self, place: impl ToString, error: Error, data: bool) -> Result<()> {
+        if error.kind() == ErrorKind::Io {
+            return Err(error);
+        }
+        self.find(place, &error, data);
+        Ok(())
     }
 
     /// Every frame, and every operation in it.

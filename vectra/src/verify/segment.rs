@@ -13,33 +13,40 @@ use crate::segment::index::SealedIndex;
 use crate::segment::truth::Truth;
 
 impl Check<'_> {
-    /// The structure of every segment that any manifest names; of those that share their rows, the rows once.
-    pub(super) fn segments(&mut self, newest: &Manifest, previous: Option<&Manifest>) {
+    /// The structure of every segment that any manifest, or the log, names; of those that share their rows, the rows once.
+    pub(super) fn segments(
+        &mut self,
+        newest: &Manifest,
+        previous: Option<&Manifest>,
+        loads: &[SegmentEntry],
+    ) -> Result<()> {
         let mut read: BTreeSet<uuid::Uuid> = BTreeSet::new();
         let mut derived: BTreeSet<uuid::Uuid> = BTreeSet::new();
         let older = previous.into_iter().flat_map(|manifest| manifest.segments().map(move |e| (manifest, e)));
-        for (manifest, entry) in newest.segments().map(|entry| (newest, entry)).chain(older) {
-            if entry.tier == Tier::Cold || self.is_damaged([&entry.rows_part, &entry.meta_part]) {
+        let named = newest.segments().chain(loads).map(|entry| (newest, entry));
+        for (manifest, entry) in named.chain(older) {
+            if entry.tier == Tier::Cold || self.is_skipped([&entry.rows_part, &entry.meta_part]) {
                 continue;
             }
             if read.insert(entry.rows_part.id)
                 && let Err(error) = self.rows(manifest, entry)
             {
-                self.damaged.insert(entry.rows_part.id);
-                self.report.find(format!("segment {}", entry.rows_part.id), &error, true);
+                self.skipped.insert(entry.rows_part.id);
+                self.report.judge(format!("segment {}", entry.rows_part.id), error, true)?;
             }
-            let Some(index) = entry.index_part.filter(|part| !self.is_damaged([part])) else { continue };
+            let Some(index) = entry.index_part.filter(|part| !self.is_skipped([part])) else { continue };
             if derived.insert(index.id)
                 && let Err(error) = self.index(manifest, entry, &index)
             {
-                self.damaged.insert(index.id);
-                self.report.find(format!("part {} ({})", index.id, index.role), &error, false);
+                self.skipped.insert(index.id);
+                self.report.judge(format!("part {} ({})", index.id, index.role), error, false)?;
             }
         }
+        Ok(())
     }
 
-    pub(super) fn is_damaged<const N: usize>(&self, parts: [&PartRef; N]) -> bool {
-        parts.iter().any(|part| self.damaged.contains(&part.id))
+    pub(super) fn is_skipped<const N: usize>(&self, parts: [&PartRef; N]) -> bool {
+        parts.iter().any(|part| self.skipped.contains(&part.id))
     }
 
     pub(super) fn open(&self, part: &PartRef) -> Result<Arc<PartHandle>> {
@@ -69,7 +76,7 @@ impl Check<'_> {
                 .verify()
                 .map_err(|e| Error::caused(ErrorKind::Corrupt, "the graph does not hold together", e))?;
         }
-        if self.is_damaged([&entry.rows_part, &entry.meta_part]) {
+        if self.is_skipped([&entry.rows_part, &entry.meta_part]) {
             return Ok(());
         }
         rows::check_codes(&self.truth(manifest, entry)?, &index, settings.dim as usize)

@@ -12,16 +12,17 @@ use crate::segment::tombstones::Tombstones;
 
 impl Check<'_> {
     /// `durable` is the highest LSN that there is.
-    pub(super) fn states(&mut self, newest: &Manifest, durable: Lsn) {
+    pub(super) fn states(&mut self, newest: &Manifest, durable: Lsn) -> Result<()> {
         for (number, shard) in newest.shards.iter().enumerate() {
-            self.shard(newest, &format!("shard {number}"), number, &shard.segments, durable);
+            self.shard(newest, &format!("shard {number}"), number, &shard.segments, durable)?;
         }
         for checkpoint in &newest.checkpoints {
             for (number, segments) in checkpoint.shards.iter().enumerate() {
                 let place = format!("checkpoint {}, shard {number}", checkpoint.name);
-                self.shard(newest, &place, number, segments, checkpoint.lsn);
+                self.shard(newest, &place, number, segments, checkpoint.lsn)?;
             }
         }
+        Ok(())
     }
 
     fn shard(
@@ -31,17 +32,17 @@ impl Check<'_> {
         number: usize,
         segments: &[SegmentEntry],
         upto: Lsn,
-    ) {
+    ) -> Result<()> {
         let mut living: Vec<(u128, usize, u32)> = Vec::new();
         for (position, entry) in segments.iter().enumerate() {
-            if entry.tier == Tier::Cold || entry.parts().any(|part| self.is_damaged([part])) {
+            if entry.tier == Tier::Cold || entry.parts().any(|part| self.is_skipped([part])) {
                 continue;
             }
             let mut live = |id: &[u8], slot: u32| {
                 living.push((xxhash_rust::xxh3::xxh3_128(id), position, slot));
             };
             if let Err(error) = self.living(manifest, entry, (number, upto), &mut live) {
-                self.report.find(format!("{place}, segment {}", entry.rows_part.id), &error, true);
+                self.report.judge(format!("{place}, segment {}", entry.rows_part.id), error, true)?;
             }
         }
         living.sort_unstable();
@@ -52,6 +53,7 @@ impl Check<'_> {
             let problem = format!("{} and {} are alive under one id", name(a), name(b));
             self.report.find(place, &problem, true);
         }
+        Ok(())
     }
 
     /// Shows the id of every live row of a segment to `live`, after checking where it belongs and how old it is.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use vectra::{BackupOptions, ErrorKind, Index, Metric, Progress, Settings, Watch};
 use vectra_core::io::Fs;
-use vectra_core::io::sim::CrashModel;
+use vectra_core::io::sim::{CrashModel, Fault, SyncSite};
 
 use crate::world::{Broken, MODELS, Model, Op, Run, World, check, check_items, tiny};
 
@@ -276,7 +276,9 @@ fn sweep(model: CrashModel, shards: u16) {
         match again.builder().restore(BACKUP, RESTORED, Watch::default()) {
             Ok(_) => sound(&again, RESTORED),
             Err(e) => assert!(
-                e.kind() == ErrorKind::Conflict && again.builder().open(RESTORED).is_ok(),
+                e.kind() == ErrorKind::Conflict
+                    && !files(&again, RESTORED).contains(&Path::new(RESTORED).join("RESTORE"))
+                    && again.builder().open(RESTORED).is_ok(),
                 "call {n}: {e}"
             ),
         }
@@ -324,4 +326,239 @@ fn regress_restore_reads_nothing_outside_the_backup() {
     std::fs::remove_file(&part).expect("removed");
     std::fs::write(&part, longer).expect("written");
     assert!(vectra::restore(at("backup"), at("other")).is_err());
+}
+
+/// Where what only an earlier backup needs is rotten, the next one is good all the same.
+#[test]
+fn regress_rot_in_the_previous_backup_does_not_withdraw_the_next() {
+    let world = World::new(10, MODELS[0]);
+    let settings = tiny(Metric::L2, 1);
+    let mut run = started(&world, &settings, &some());
+    run.all(&[Op::Compact]).unwrap_or_else(|e| panic!("{e}"));
+    run.index().backup(BACKUP).expect("backed up");
+    run.all(&[Op::Upsert((1..22).collect()), Op::Compact]).unwrap_or_else(|e| panic!("{e}"));
+    let present = files(&world, "/index/seg");
+    let is_old = |part: &&PathBuf| !present.iter().any(|present| present.file_name() == part.file_name());
+    let stored = files(&world, "/backup/seg");
+    let old: Vec<&PathBuf> = stored.iter().filter(is_old).collect();
+    assert!(!old.is_empty());
+    old.iter().for_each(|part| world.fs.flip_bit(part, 8 * 4100).expect("flipped"));
+    let report = run.index().backup(BACKUP).expect("nothing of the new backup is damaged");
+    assert_eq!(report.generation, 2);
+    sound(&world, BACKUP);
+    drop(expect_at(&world, BACKUP, &run.ledger.now, settings.metric));
+}
+
+#[test]
+fn what_somebody_reads_in_a_backup_stays_until_the_next() {
+    let world = World::new(11, MODELS[0]);
+    let settings = tiny(Metric::L2, 1);
+    let mut run = started(&world, &settings, &some());
+    run.index().backup(BACKUP).expect("backed up");
+    let (model, first) = (Model::clone(&run.ledger.now), files(&world, "/backup/seg"));
+    let reader = world.builder().open_reader(BACKUP).expect("an index");
+    run.all(&[Op::Upsert((1..22).collect()), Op::Compact]).unwrap_or_else(|e| panic!("{e}"));
+    run.index().backup(BACKUP).expect("backed up");
+    let there = files(&world, "/backup/seg");
+    assert!(first.iter().all(|part| there.contains(part)));
+    assert_eq!(files(&world, "/backup/manifest").len(), 2);
+    check(&reader.snapshot(), &model, settings.metric, 1).unwrap_or_else(|e| panic!("{e}"));
+    drop(reader);
+    let last = run.index().backup(BACKUP).expect("backed up");
+    assert_eq!(files(&world, "/backup/seg").len() as u64, last.parts);
+    assert_eq!(files(&world, "/backup/manifest").len(), 1);
+    sound(&world, BACKUP);
+}
+
+fn put(world: &World, path: &str, text: &[u8]) {
+    let fs: &dyn Fs = &world.fs;
+    let path = Path::new(path);
+    if let Some(dir) = path.parent() {
+        let _there_already = fs.mkdir(dir);
+    }
+    fs.create_new(path).and_then(|file| file.write_all_at(text, 0)).expect("a new file");
+}
+
+fn text(world: &World, path: &Path) -> Vec<u8> {
+    (&world.fs as &dyn Fs).read(path, 1 << 20).expect("a file")
+}
+
+/// A file that has the name of a note does not make a folder ours.
+#[test]
+fn regress_folders_of_others_are_left_alone() {
+    let world = World::new(12, MODELS[0]);
+    let run = started(&world, &tiny(Metric::L2, 1), &some());
+    run.index().backup(BACKUP).expect("backed up");
+    let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    for note in ["BACKUP", "RESTORE"] {
+        let root = format!("/{}", note.to_lowercase().repeat(2));
+        (&world.fs as &dyn Fs).mkdir(Path::new(&root)).expect("new");
+        let inside = [
+            note,
+            &format!("tmp/{id}.part"),
+            "tmp/x",
+            "wal/00000000000000000001.tmp",
+            &format!("seg/{id}.part"),
+        ];
+        let inside: Vec<String> = inside.iter().map(|name| format!("{root}/{name}")).collect();
+        inside.iter().for_each(|path| put(&world, path, path.as_bytes()));
+        let error = match note {
+            "BACKUP" => run.index().backup(&root).map(drop),
+            _ => world.builder().restore(BACKUP, &root, Watch::default()).map(drop),
+        };
+        let error = error.expect_err("somebody else's");
+        assert!(error.kind() == ErrorKind::Conflict && error.to_string().contains("new folder"), "{error}");
+        inside.iter().for_each(|path| assert_eq!(text(&world, Path::new(path)), path.as_bytes(), "{path}"));
+        assert_eq!(files(&world, &root).len(), 4, "and nothing came along");
+    }
+    // In a folder of ours, names that no writer leaves stay, too.
+    put(&world, "/backup/tmp/notes.txt", b"mine");
+    put(&world, "/backup/wal/letters-of-grandma.txt", b"mine");
+    put(&world, &format!("/backup/tmp/{id}.part"), b"a leftover");
+    run.index().backup(BACKUP).expect("backed up");
+    assert_eq!(files(&world, "/backup/tmp"), [Path::new("/backup/tmp/notes.txt")]);
+    assert_eq!(text(&world, Path::new("/backup/wal/letters-of-grandma.txt")), b"mine");
+}
+
+/// A disk that fails for a moment says nothing about what is on it.
+#[test]
+fn regress_a_passing_fault_takes_no_part_from_the_backup() {
+    let base = World::new(13, MODELS[0]);
+    let mut run = started(&base, &tiny(Metric::L2, 1), &some());
+    run.all(&[Op::Compact]).unwrap_or_else(|e| panic!("{e}"));
+    let parts = run.index().backup(BACKUP).expect("backed up").parts;
+    run.all(&[Op::Close]).unwrap_or_else(|e| panic!("{e}"));
+    drop(run);
+    let stored: Vec<(PathBuf, Vec<u8>)> =
+        files(&base, "/backup/seg").into_iter().map(|path| (path.clone(), text(&base, &path))).collect();
+    let open = |n| {
+        let world = World::on(base.fs.crash(1), n | 1 << 40);
+        let index = world.builder().open("/index").expect("an index");
+        (world, index)
+    };
+    let (world, index) = open(0);
+    let before = world.fs.reads();
+    index.backup(BACKUP).expect("backed up");
+    let reads = world.fs.reads() - before;
+    let mut failed = 0;
+    for n in 1..=reads {
+        let (world, index) = open(n);
+        world.fs.fail_read(world.fs.reads() + n, Fault::Eio, false);
+        let outcome = index.backup(BACKUP);
+        if let Err(error) = outcome {
+            assert_eq!(error.kind(), ErrorKind::Io, "read {n} of {reads}: {error:?}");
+            failed += 1;
+        }
+        for (path, bytes) in &stored {
+            assert!(text(&world, path) == *bytes, "read {n} of {reads}: {}", path.display());
+        }
+        world.fs.clear_faults();
+        let again = index.backup(BACKUP).unwrap_or_else(|e| panic!("read {n} of {reads}: {e}"));
+        assert_eq!((again.copied, again.reused), (0, parts), "read {n} of {reads}");
+    }
+    assert!(failed > 10, "only {failed} of {reads} faults mattered");
+}
+
+/// Every call of a restore may be the last: the next one finishes what is there, or does it over.
+#[test]
+fn regress_a_restore_cut_off_anywhere_can_be_repeated() {
+    let base = World::new(14, MODELS[0]);
+    let settings = tiny(Metric::L2, 1);
+    let run = started(&base, &settings, &some());
+    run.index().backup(BACKUP).expect("backed up");
+    let model = Model::clone(&run.ledger.now);
+    drop(run);
+    let restore = |world: &World| world.builder().restore(BACKUP, RESTORED, Watch::default());
+    let whole = World::on(base.fs.crash(1), 1 | 1 << 40);
+    let before = whole.fs.calls();
+    let parts = restore(&whole).expect("restored").parts;
+    let note = Path::new("/restored/RESTORE").to_owned();
+    let (mut finished, mut over) = (0, 0);
+    for n in 1..=whole.fs.calls() - before {
+        let world = World::on(base.fs.crash(1), 1 | 1 << 40);
+        world.fs.crash_at(world.fs.calls() + n);
+        restore(&world).expect_err("the power went");
+        let world = World::on(world.fs.crash(n), n | 1 << 41);
+        let begun = (&world.fs as &dyn Fs).exists(&note).expect("asked");
+        let manifests = (&world.fs as &dyn Fs).list(Path::new("/restored/manifest"));
+        let published = begun && manifests.is_ok_and(|found| !found.is_empty());
+        match restore(&world) {
+            Ok(report) if published => {
+                assert_eq!(report.parts, 0, "call {n}: everything was there");
+                finished += 1;
+            }
+            Ok(report) => assert_eq!(report.parts, parts, "call {n}"),
+            Err(e) => assert!(e.kind() == ErrorKind::Conflict && !begun, "call {n}: {e}"),
+        }
+        assert!(!(&world.fs as &dyn Fs).exists(&note).expect("asked"), "call {n}");
+        if published && over == 0 {
+            // The same once more, with damage to what was published and never checked.
+            put(&world, "/restored/RESTORE", &text(&base, Path::new("/backup/BACKUP")));
+            world.fs.flip_bit(&files(&world, "/restored/seg")[0], 8 * 4100).expect("flipped");
+            let report = restore(&world).unwrap_or_else(|e| panic!("call {n}, damaged: {e}"));
+            assert_eq!(report.parts, parts);
+            sound(&world, RESTORED);
+            over += 1;
+        }
+        drop(expect_at(&world, RESTORED, &model, settings.metric));
+    }
+    assert!(finished > 0 && over > 0, "{finished} finished, {over} done over");
+    // Somebody else's restore is not gone on with.
+    let world = World::on(base.fs.crash(1), 2 | 1 << 40);
+    let other = world.builder().create("/other", settings).expect("created");
+    other.backup("/theirs").expect("backed up");
+    put(&world, "/restored/RESTORE", &text(&world, Path::new("/theirs/BACKUP")));
+    let error = restore(&world).expect_err("another backup's");
+    assert!(error.kind() == ErrorKind::Conflict && error.to_string().contains("another backup"), "{error}");
+}
+
+/// A backup that fails at call `n`, one that does not, then a power cut: whether the second one holds, and where its syncs
+/// are. Nothing if the first one did not fail.
+fn backup_after_a_failure(base: &World, n: u64, model: &Model, ignored: Option<SyncSite>) -> Option<bool> {
+    let world = World::on(base.fs.crash(1), 3 | 1 << 40);
+    if let Some(site) = ignored {
+        world.fs.ignore_sync(site.file, site.line);
+    }
+    let index = world.builder().open("/index").expect("an index");
+    world.fs.fail_call(world.fs.calls() + n, Fault::Eio, false);
+    index.backup(BACKUP).err()?;
+    world.fs.clear_faults();
+    index.backup(BACKUP).expect("nothing fails any more");
+    drop(index);
+    let holds = |seed| {
+        let after = World::on(world.fs.crash(seed), seed | 1 << 41);
+        whole(&after, BACKUP, std::slice::from_ref(model), false).is_ok()
+    };
+    Some((0..6).all(holds))
+}
+
+/// Whether this is the sync of the names that an earlier backup gave.
+pub(crate) fn is_of_reused_names(site: &SyncSite) -> bool {
+    let source = include_str!("../../src/backup/folder.rs");
+    let begin = source.lines().position(|line| line.contains("fn publish")).expect("it is there") as u32;
+    site.file.ends_with("backup/folder.rs") && (begin..begin + 12).contains(&site.line)
+}
+
+/// The name of a part that an earlier backup brought may not have been durable.
+#[test]
+fn regress_what_is_reused_is_durable() {
+    let base = World::new(15, MODELS[0]);
+    let mut run = started(&base, &tiny(Metric::L2, 1), &some());
+    run.all(&[Op::Compact, Op::Close]).unwrap_or_else(|e| panic!("{e}"));
+    let model = Model::clone(&run.ledger.now);
+    drop(run);
+    let whole = World::on(base.fs.crash(1), 3 | 1 << 40);
+    let index = whole.builder().open("/index").expect("an index");
+    let before = whole.fs.calls();
+    index.backup(BACKUP).expect("backed up");
+    let calls = whole.fs.calls() - before;
+    let site = whole.fs.sync_sites().into_iter().find(is_of_reused_names).expect("names are made durable");
+    let (mut failed, mut missed) = (0, 0);
+    for n in 1..=calls {
+        let Some(holds) = backup_after_a_failure(&base, n, &model, None) else { continue };
+        assert!(holds, "call {n} of {calls}");
+        failed += 1;
+        missed += u32::from(backup_after_a_failure(&base, n, &model, Some(site)) == Some(false));
+    }
+    assert!(failed > 20 && missed > 0, "{failed} failed; without {site:?} {missed} were lost");
 }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use vectra::{BackupOptions, ErrorKind, Metric, Watch};
 use vectra_core::io::sim::{CallKind, Fault, Moment, SimFs, SyncSite};
 
-use crate::backup::{BACKUP, RESTORED, some, started, whole};
+use crate::backup::{BACKUP, RESTORED, is_of_reused_names, some, started, whole};
 use crate::world::{Broken, MODELS, Model, Op, Run, World, tiny};
 
 /// What the caller was told by some moment.
@@ -100,6 +100,8 @@ fn every_sync_of_a_backup_and_a_restore_is_needed() {
     let (world, _) = film(None);
     let ours = |site: &SyncSite| Path::new(site.file).components().any(|part| part.as_os_str() == "backup");
     let sites: BTreeSet<SyncSite> = world.fs.sync_sites().into_iter().filter(ours).collect();
+    // That one only after a backup that failed halfway, which has a test of its own.
+    let sites: BTreeSet<SyncSite> = sites.into_iter().filter(|site| !is_of_reused_names(site)).collect();
     let mut unnoticed = Vec::new();
     for site in &sites {
         match broken(Some(*site)) {
@@ -108,7 +110,7 @@ fn every_sync_of_a_backup_and_a_restore_is_needed() {
         }
     }
     assert!(unnoticed.is_empty(), "nobody misses the syncs at {unnoticed:#?}");
-    assert!(sites.len() == 6, "{sites:#?}");
+    assert!(sites.len() == 5, "{sites:#?}");
 }
 
 /// A second backup, of which the disk loses write number `lost`; the world, what the first one holds, and the outcome.

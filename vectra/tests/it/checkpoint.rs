@@ -189,3 +189,35 @@ fn a_checkpoint_is_there_or_not_after_a_crash_on_a_forgetful_disk() {
 fn a_checkpoint_is_there_or_not_after_a_crash_on_a_journalling_disk() {
     sweep(MODELS[1], 2);
 }
+
+/// The log knows nothing of checkpoints, so two manifests have to.
+#[test]
+fn regress_a_damaged_manifest_takes_no_checkpoint_and_brings_none_back() {
+    let settings = tiny(Metric::L2, 1);
+    for dropped in [false, true] {
+        let world = World::new(9, MODELS[0]);
+        let mut run = started(&world, &settings);
+        work(&mut run, &[Op::Insert((1..9).collect()), Op::Compact]);
+        run.index().create_checkpoint("kept").expect("made");
+        if dropped {
+            // Idle in between: everything that waits for quiet is done.
+            work(&mut run, &[Op::Close]);
+            run.index().drop_checkpoint("kept").expect("dropped");
+        }
+        let model = Model::clone(&run.ledger.now);
+        drop(run);
+        let fs: &dyn Fs = &world.fs;
+        let newest = fs.list(Path::new("/index/manifest")).expect("a folder").pop().expect("a manifest");
+        world.fs.flip_bit(&Path::new("/index/manifest").join(newest.name), 700).expect("flipped");
+        let index = world.builder().open("/index").expect("the one before does");
+        assert!(index.opened().fell_back_from.is_some());
+        let names: Vec<String> = index.checkpoints().into_iter().map(|found| found.name).collect();
+        if dropped {
+            assert_eq!(names, [""; 0]);
+            continue;
+        }
+        assert_eq!(names, ["kept"]);
+        let pinned = index.at_checkpoint("kept").expect("readable");
+        check_items(&pinned, &model).unwrap_or_else(|e| panic!("{e}"));
+    }
+}

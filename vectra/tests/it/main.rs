@@ -40,5 +40,6 @@ mod slice;
 mod small;
 mod spill;
 mod verified;
+mod verify;
 mod vouch;
 mod world;

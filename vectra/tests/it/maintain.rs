@@ -6,8 +6,10 @@ use std::sync::Arc;
 use vectra::seams::MemFs;
 use vectra::{Builder, Durability, ErrorKind, Health, Index, Item, ItemId, ItemUpdate, Settings, Value};
 use vectra_core::io::Fs;
+use vectra_core::io::sim::CallKind;
 
-use crate::world::{MODELS, World};
+use crate::forge::Folder;
+use crate::world::{MODELS, Meddler, World};
 
 pub(crate) fn items(range: std::ops::Range<u64>) -> Vec<Item> {
     range.map(|n| Item::new(n, [(n as f32 * 0.37).sin(), (n as f32 * 0.11).cos(), 0.5])).collect()
@@ -260,4 +262,98 @@ fn deferring_has_an_end() {
     let stats = index.stats();
     let bare: u64 = stats.shards[0].segments.iter().filter(|s| !s.has_graph).map(|s| u64::from(s.rows)).sum();
     assert!(bare + stats.shards[0].unsealed_rows <= 131_072 + 6000, "{bare} rows without a graph");
+}
+
+/// A pin of another user, which the writer may not even open, counts as held; nothing else suffers from it.
+#[test]
+fn regress_a_pin_that_cannot_be_looked_at_stops_no_commit() {
+    let world = World::new(21, MODELS[0]);
+    let meddler = Meddler::new(world.fs.clone());
+    let index = world.builder().fs(Arc::new(meddler.clone())).create("/index", settings()).expect("new");
+    index.insert_items(items(0..50)).expect("new ids");
+    index.compact().expect("a healthy disk");
+    let fs: &dyn Fs = &world.fs;
+    let names = |dir: &str| fs.list(Path::new(dir)).expect("a folder").into_iter().map(|e| e.name);
+    let held: Vec<String> = names("/index/seg").collect();
+    let generation = index.stats().generation;
+    let pin = format!("/index/pins/{generation:020}-67e55044-10b1-426f-9247-bb680e5fe0c8");
+    drop(fs.create_new(Path::new(&pin)).expect("a new name"));
+    meddler.watch(|_, path| match path.parent() {
+        Some(dir) if dir == Path::new("/index/pins") => Err(std::io::ErrorKind::PermissionDenied.into()),
+        _ => Ok(()),
+    });
+    for round in 1..5 {
+        index.upsert_items(items(0..50 + round)).expect("written");
+        index.compact().expect("committed and collected");
+        assert!(matches!(index.health(), Health::Good), "{:?}", index.health());
+    }
+    assert!(held.iter().all(|part| names("/index/seg").any(|name| name == *part)), "somebody may read them");
+    assert_eq!(names("/index/manifest").count(), 3, "the one that may be read, and the two newest");
+    meddler.unwatched();
+    index.upsert_items(items(0..50)).expect("written");
+    index.compact().expect("a healthy disk");
+    assert_eq!((names("/index/manifest").count(), names("/index/pins").count()), (2, 0));
+    index.close().expect("closed");
+}
+
+/// What is published is published, whether or not its predecessor's leftovers can be removed.
+#[test]
+fn regress_a_collection_that_fails_is_no_failed_commit() {
+    let world = World::new(22, MODELS[0]);
+    let meddler = Meddler::new(world.fs.clone());
+    let index = world.builder().fs(Arc::new(meddler.clone())).create("/index", settings()).expect("new");
+    index.insert_items(items(0..50)).expect("new ids");
+    (0..2_u64).for_each(|id| {
+        index.delete_item(id).expect("deleted");
+        index.flush().expect("a healthy disk");
+    });
+    let before = index.stats().generation;
+    meddler.watch(|kind, path| match path.parent() {
+        Some(dir) if kind == CallKind::Remove && dir == Path::new("/index/seg") => {
+            Err(std::io::ErrorKind::PermissionDenied.into())
+        }
+        _ => Ok(()),
+    });
+    for id in 2..6_u64 {
+        index.delete_item(id).expect("deleted");
+        index.flush().expect("the commit itself works");
+    }
+    assert!(index.stats().generation >= before + 4);
+    assert!(matches!(index.health(), Health::Degraded { .. }), "{:?}", index.health());
+    meddler.unwatched();
+    index.delete_item(6_u64).expect("deleted");
+    index.compact().expect("a healthy disk");
+    assert!(matches!(index.health(), Health::Good), "{:?}", index.health());
+    let parts = (&world.fs as &dyn Fs).list(Path::new("/index/seg")).expect("a folder").len();
+    assert_eq!(parts, 3, "one segment, nothing else");
+    index.close().expect("closed");
+}
+
+/// What a later program marked is read, and everything else is tended; health says why it stays.
+#[test]
+fn a_segment_that_only_a_newer_program_may_rewrite_is_left_as_it_is() {
+    for role in [1, 2] {
+        let world = World::new(23, MODELS[0]);
+        let index = world.builder().create("/index", settings()).expect("new");
+        index.insert_items(items(0..40)).expect("new ids");
+        index.compact().expect("a healthy disk");
+        index.close().expect("closed");
+        let mut folder = Folder::read(&world.fs);
+        let name = folder.part(role);
+        folder.forge_part(&name, |part| part.header[20] = 4);
+        let fs: Arc<MemFs> = Arc::new(folder.to_fs());
+        let builder = Builder::new().fs(Arc::clone(&fs) as Arc<dyn Fs>).env(vectra::seams::Env::os(1));
+        let index = builder.open("/index").expect("it can be read");
+        index.delete_items((0..20_u64).map(ItemId::from).collect()).expect("deleted");
+        index.insert_items(items(40..80)).expect("new ids");
+        let left = index.compact().expect_err("it says what it left");
+        assert_eq!(left.kind(), ErrorKind::Unsupported, "{left}");
+        let stats = index.stats();
+        assert_eq!((stats.items, stats.shards[0].segments.len()), (60, 2), "role {role}");
+        let Health::Degraded { error, .. } = index.health() else { panic!("{:?}", index.health()) };
+        assert!(error.kind() == ErrorKind::Unsupported && error.to_string().contains("newer program"));
+        let path = Path::new("/index").join(&name);
+        assert!((&*fs as &dyn Fs).exists(&path).expect("asked"), "the part is still there");
+        index.close().expect("closed");
+    }
 }

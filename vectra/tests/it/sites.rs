@@ -31,8 +31,8 @@ const ELSEWHERE: [(&str, &str, &str); 13] = [
     ("vectra/src/manifest/quarantine.rs", "quarantine", "fallback"),
     // Only where a backup is made, or restored.
     ("vectra/src/backup/bring.rs", "copy", "backup_syncs"),
-    ("vectra/src/backup/bring.rs", "link", "backup_syncs"),
     ("vectra/src/backup/folder.rs", "drop_note", "backup_syncs"),
+    ("vectra/src/backup/folder.rs", "publish", "backup"),
     ("vectra/src/backup/folder.rs", "prune", "backup_syncs"),
     ("vectra/src/backup/note.rs", "write", "backup_syncs"),
     ("vectra/src/manifest/store.rs", "withdraw", "backup_syncs"),

@@ -112,6 +112,15 @@ impl Disk {
         Ok(inode)
     }
 
+    fn lock_existing(&mut self, name: &[String]) -> io::Result<InodeId> {
+        let inode = self.lookup_file(name)?;
+        if let Some(other) = self.locks.get(&inode) {
+            return Err(io::Error::new(ErrorKind::WouldBlock, other.clone()));
+        }
+        self.locks.insert(inode, String::new());
+        Ok(inode)
+    }
+
     fn list(&self, dir: &[String]) -> io::Result<Vec<Entry>> {
         let names = &self.dir(self.lookup(dir)?)?.names;
         let entry =
@@ -188,6 +197,13 @@ impl Fs for SimFs {
         let name = components(path)?;
         let inode =
             self.disk.lock().call(Call::new(CallKind::Lock, path), |disk, _| disk.lock(&name, holder))?;
+        Ok(Box::new(SimLock { disk: Arc::clone(&self.disk), inode }))
+    }
+
+    fn lock_existing(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
+        let name = components(path)?;
+        let inode =
+            self.disk.lock().call(Call::new(CallKind::Lock, path), |disk, _| disk.lock_existing(&name))?;
         Ok(Box::new(SimLock { disk: Arc::clone(&self.disk), inode }))
     }
 

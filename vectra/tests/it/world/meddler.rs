@@ -1,4 +1,4 @@
-//! A disk that lets somebody write to the index in the middle of background work.
+//! A disk that lets somebody write to the index in the middle of other work, or that refuses some of it.
 
 use std::fmt;
 use std::io;
@@ -6,26 +6,47 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use vectra_core::io::sim::SimFs;
+use vectra_core::io::sim::{CallKind, SimFs};
 use vectra_core::io::{Access, Entry, File, Fs, LockGuard, Site};
 
 type Hook = Box<dyn FnMut() + Send>;
+type Watch = Box<dyn FnMut(CallKind, &Path) -> io::Result<()> + Send>;
 
 /// Calls a hook whenever a file is begun in `tmp/`, which only background work does; otherwise a [`SimFs`].
 #[derive(Clone)]
 pub(crate) struct Meddler {
     inner: SimFs,
     hook: Arc<Mutex<Option<Hook>>>,
+    watch: Arc<Mutex<Option<Watch>>>,
 }
 
 impl Meddler {
     pub(crate) fn new(inner: SimFs) -> Self {
-        Self { inner, hook: Arc::default() }
+        Self { inner, hook: Arc::default(), watch: Arc::default() }
     }
 
     /// From now on, `hook` is called.
     pub(crate) fn set(&self, hook: impl FnMut() + Send + 'static) {
         *self.hook.lock() = Some(Box::new(hook));
+    }
+
+    /// From now on, `watch` is asked before a file is opened, locked where it is, or removed; what it refuses fails.
+    pub(crate) fn watch(&self, watch: impl FnMut(CallKind, &Path) -> io::Result<()> + Send + 'static) {
+        *self.watch.lock() = Some(Box::new(watch));
+    }
+
+    /// Nobody is asked any more.
+    pub(crate) fn unwatched(&self) {
+        *self.watch.lock() = None;
+    }
+
+    fn ask(&self, kind: CallKind, path: &Path) -> io::Result<()> {
+        // Taken out meanwhile, so that it does not meet itself.
+        let watch = self.watch.lock().take();
+        let Some(mut watch) = watch else { return Ok(()) };
+        let answer = watch(kind, path);
+        self.watch.lock().get_or_insert(watch);
+        answer
     }
 }
 
@@ -49,6 +70,7 @@ impl Fs for Meddler {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn File>> {
+        self.ask(CallKind::Open, path)?;
         self.inner.open(path, access)
     }
 
@@ -61,6 +83,7 @@ impl Fs for Meddler {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        self.ask(CallKind::Remove, path)?;
         self.inner.remove(path)
     }
 
@@ -78,6 +101,11 @@ impl Fs for Meddler {
 
     fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn LockGuard>> {
         self.inner.lock(path, holder)
+    }
+
+    fn lock_existing(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
+        self.ask(CallKind::Lock, path)?;
+        self.inner.lock_existing(path)
     }
 
     fn free_space(&self, dir: &Path) -> io::Result<u64> {
