@@ -447,7 +447,8 @@ fn a_reader_passes_over_a_damaged_newest_manifest() {
 #[test]
 fn regress_a_reader_that_keeps_the_log_does_not_make_tiny_segments() {
     let world = World::new(6, MODELS[0]);
-    let mut settings = Settings::new(4).with_seal_rows(500).with_graph(4, 8);
+    let mut settings =
+        Settings::new(4).with_seal_rows(500).with_graph(4, 8).with_durability(vectra::Durability::Sync);
     (settings.log_bytes_min, settings.log_bytes_max) = (8 << 10, 8 << 10);
     let index = world.builder().create("/index", settings).expect("a new folder");
     index.insert_item(crate::world::item(0, 0)).expect("a healthy disk");

@@ -15,12 +15,12 @@ fn bare_segments(fs: &SimFs, count: u64) -> Index {
     let clock = Arc::new(SimClock::new(1));
     let spawner = Arc::new(SimSpawner::new(1, Arc::clone(&clock)));
     let env = Env { clock, rng: Arc::new(SeededRng::new(7)), spawner };
-    let settings = crate::settings::Settings::new(8).with_seal_rows(100).with_graph(4, 8);
+    let settings = crate::settings::Settings::new(64).with_seal_rows(100).with_graph(4, 8);
     let builder = Builder::new().fs(Arc::new(fs.clone())).env(env).disk_reserve(1).ballast(0);
     let index = builder.create("/index", settings).expect("new");
     let deferred = index.defer_optimization();
     for first in (0..count).map(|n| n * 100) {
-        let item = |n: u64| Item::new(n, [n as f32 + 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        let item = |n: u64| Item::new(n, (0..64).map(|i| ((n * 64 + i) as f32).sin()).collect::<Vec<f32>>());
         index.insert_items((first..first + 100).map(item).collect()).expect("new ids");
     }
     index.flush().expect("a healthy disk");
