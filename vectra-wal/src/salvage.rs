@@ -111,6 +111,8 @@ struct Salvage<'a> {
     expected: Option<Lsn>,
     /// The newest file of which nobody can tell whose it is.
     unknown_seq: u64,
+    /// The newest file with an intact header, and how far that says the files before it went.
+    newest: Option<(u64, Lsn)>,
 }
 
 pub(crate) fn salvage(
@@ -121,7 +123,8 @@ pub(crate) fn salvage(
 ) -> Result<SalvageReport, OpenError> {
     let report = SalvageReport::default();
     let (sources, open) = (Vec::new(), VecDeque::new());
-    let mut salvage = Salvage { fs, report, sources, open, last: None, expected: None, unknown_seq: 0 };
+    let mut salvage =
+        Salvage { fs, report, sources, open, last: None, expected: None, unknown_seq: 0, newest: None };
     salvage.find_sources(dir, index)?;
     salvage.run(visit)?;
     Ok(salvage.report)
@@ -151,6 +154,7 @@ impl Salvage<'_> {
                 Ok(header) => {
                     self.report.durable_lsn = self.report.durable_lsn.max(header.durable_lsn);
                     self.report.checkpoint = Checkpoint::newer(header.checkpoint, self.report.checkpoint);
+                    self.newest = self.newest.or(Some((seq, header.first_lsn - 1)));
                     if header.first_lsn <= limit {
                         let first = self.expected.map_or(header.first_lsn, |lsn| lsn.min(header.first_lsn));
                         self.expected = Some(first);
@@ -187,7 +191,7 @@ impl Salvage<'_> {
         }
         let first = self.expected.unwrap_or(1);
         self.report.first_lsn = self.report.first_lsn.min(first);
-        let last = self.report.durable_lsn;
+        let last = self.newest.map_or(0, |(_, lsn)| lsn).max(self.report.durable_lsn);
         if last >= first {
             self.note_gap(first, last);
         }
@@ -196,9 +200,11 @@ impl Salvage<'_> {
         Ok(())
     }
 
-    /// Whether anything says that there was more. Damage before the last frame is no such thing: its LSN tells.
+    /// Whether anything says that there was more. Damage before the last frame is no such thing: its LSN tells. Nor is any
+    /// before the last file: its header tells. A crash may leave a torn seal there.
     fn look_at_the_end(&mut self) {
-        let last_seq = self.last.map_or(0, |last| last.seq);
+        let testified = self.newest.map_or(0, |(seq, _)| seq);
+        let last_seq = self.last.map_or(0, |last| last.seq).max(testified);
         let trails = |s: &Source| s.trailing && !s.replaced && s.seq >= last_seq;
         self.report.tail_damaged = self.unknown_seq > last_seq || self.sources.iter().any(trails);
         // A file is sealed only when its successor is there, and from then on a later file always is.

@@ -194,6 +194,25 @@ fn a_damaged_header_hides_no_damaged_tail() {
 }
 
 #[test]
+fn a_torn_seal_before_an_empty_file_is_no_damaged_tail() {
+    let built = build();
+    let mut files = live(&built);
+    files.last_entry().expect("a newest file").get_mut().truncate(HEADER);
+    let before = files.keys().rev().nth(1).expect("several").clone();
+    let content = files.get_mut(&before).expect("it is there");
+    let seal = content.windows(4).rposition(|bytes| bytes == b"vFrm").expect("a seal");
+    content[seal + 20] ^= 1;
+    let (report, _) = salvaged(&disk_with(&files)).expect("a log");
+    assert_eq!((report.damage_count, report.gap_count, report.tail_damaged), (1, 0, false), "{report:?}");
+    // The frame before it, however, is missed.
+    let content = files.get_mut(&before).expect("it is there");
+    let frame = content[..seal].windows(4).rposition(|bytes| bytes == b"vFrm").expect("a frame");
+    content[frame + 20] ^= 1;
+    let (report, _) = salvaged(&disk_with(&files)).expect("a log");
+    assert_eq!((report.gap_count, report.tail_damaged), (1, false), "{report:?}");
+}
+
+#[test]
 fn a_newest_file_without_its_header_or_its_end_is_a_damaged_tail() {
     let built = build();
     for len in [0, 100, HEADER - 1] {
