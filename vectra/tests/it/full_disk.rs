@@ -245,13 +245,8 @@ fn a_log_that_met_a_full_disk_opens_again_with_the_room_of_the_ballast() {
     assert_eq!(error.kind(), ErrorKind::Uncertain, "{error}");
     drop(index);
     assert_eq!(free(&fs), 0);
-    let (ballast, bare) = (Path::new("/index/ballast"), fs.image());
-    let bytes = fs.open(ballast, Access::Read).and_then(|file| file.len()).expect("a ballast");
-    bare.remove(ballast).expect("there");
-    bare.quota((1 << 20) - bytes);
-    let error = World::on(bare, 9).builder().open(bed.path()).expect_err("nothing is free, nothing to drop");
-    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
-
+    let ballast = Path::new("/index/ballast");
+    assert!(fs.open(ballast, Access::Read).is_ok());
     bed.world = Some(World::on(fs.clone(), 8));
     let index = (bed.builder)(&bed).open(bed.path()).expect("the ballast gives room");
     assert!(fs.open(ballast, Access::Read).is_err());
