@@ -67,13 +67,16 @@ impl TieredStore {
         let (source, target) = (from.path(part.id), to.path(part.id));
         let linked = match self.fs.link(&source, &target) {
             // What an earlier attempt left. A damaged copy is replaced.
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match to.open(part) {
-                Ok(handle) if handle.verify().is_ok() => Ok(()),
-                _ => {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                // The handle is gone again before anything is removed: what is open stays.
+                let sound = to.open(part).is_ok_and(|handle| handle.verify().is_ok());
+                if sound {
+                    Ok(())
+                } else {
                     to.remove(part.id)?;
                     self.fs.link(&source, &target)
                 }
-            },
+            }
             other => other,
         };
         linked.map_err(|e| match e.kind() {
