@@ -493,7 +493,7 @@ fn regress_a_restore_cut_off_anywhere_can_be_repeated() {
         assert!(!(&world.fs as &dyn Fs).exists(&note).expect("asked"), "call {n}");
         if published && over == 0 {
             // The same once more, with damage to what was published and never checked.
-            put(&world, "/restored/RESTORE", &text(&base, Path::new("/backup/BACKUP")));
+            put(&world, "/restored/RESTORE", &text(&world, Path::new("/backup/BACKUP")));
             world.fs.flip_bit(&files(&world, "/restored/seg")[0], 8 * 4100).expect("flipped");
             let report = restore(&world).unwrap_or_else(|e| panic!("call {n}, damaged: {e}"));
             assert_eq!(report.parts, parts);
