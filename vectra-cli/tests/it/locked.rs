@@ -13,7 +13,11 @@ fn a_second_writer_is_told_who_holds_the_index() {
     place.write("v.npy", npy_f32(&vectors(10, 3)));
     let holder = format!("process {}", std::process::id());
     for args in ["import v.npy --into index", "delete index a", "compact index"] {
-        place.vectra(args).refused(4, &holder, "vectra query, get, info, verify, salvage and wal dump work meanwhile");
+        place.vectra(args).refused(
+            4,
+            &holder,
+            "vectra query, get, info, verify, salvage and wal dump work meanwhile",
+        );
     }
     place.vectra("create index --dim 3").refused(4, &holder, "vectra info index");
     // Reading goes on beside the writer, with everything that was acknowledged.
