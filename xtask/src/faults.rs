@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// Run the counts of the long gate, in the profile `faults`, and keep their records in docs/evidence.
     #[arg(long)]
     long: bool,
-    /// Only these goals, such as `d1,d2`; m1 has no long form and runs with every day's tests.
+    /// Only these goals, such as `d1,d2`.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// With --long: stop each test after so many seconds, to learn its rate; nothing is kept.
