@@ -7,7 +7,6 @@ use crate::{Outcome, process};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 /// Where a recorded run is kept.
 const RECORD: &str = "docs/evidence/f1.json";
@@ -33,6 +32,8 @@ struct Counts {
     executions: u64,
     coverage: u64,
     features: u64,
+    /// What libFuzzer itself says it spent on the inputs: without the build.
+    seconds: u64,
 }
 
 /// Runs the targets; fails if one of them found something, and says where the input is.
@@ -49,11 +50,8 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     let chosen = if options.targets.is_empty() { &known } else { &options.targets };
     let (mut results, mut found) = (Vec::new(), Vec::new());
     for target in chosen {
-        let begun = Instant::now();
         let (clean, text) = fuzz(root, target, options.seconds)?;
-        let counts = counts(&text);
-        let Counts { executions, coverage, features } = counts;
-        let seconds = begun.elapsed().as_secs();
+        let Counts { executions, coverage, features, seconds } = counts(&text);
         println!(
             "fuzz: {target}: {executions} executions in {seconds} s, coverage {coverage}, clean: {clean}"
         );
@@ -130,6 +128,9 @@ fn counts(text: &str) -> Counts {
         counts.executions = behind(line, "stat::number_of_executed_units:").unwrap_or(counts.executions);
         counts.coverage = behind(line, " cov: ").unwrap_or(counts.coverage);
         counts.features = behind(line, " ft: ").unwrap_or(counts.features);
+        if line.starts_with("Done ") {
+            counts.seconds = behind(line, " runs in ").unwrap_or(counts.seconds);
+        }
     }
     counts
 }
@@ -165,8 +166,9 @@ mod tests {
     fn the_last_figures_count() {
         let text = "INFO: seed corpus: files: 2\n#2\tINITED cov: 61 ft: 62 corp: 1/1b\n\
                     #9000\tDONE   cov: 163 ft: 420 corp: 9/90b lim: 4 exec/s: 0 rss: 40Mb\n\
+                    Done 9000 runs in 61 second(s)\n\
                     stat::number_of_executed_units: 9000\nstat::average_exec_per_sec: 0\n";
-        assert_eq!(counts(text), Counts { executions: 9000, coverage: 163, features: 420 });
+        assert_eq!(counts(text), Counts { executions: 9000, coverage: 163, features: 420, seconds: 61 });
         assert_eq!(counts("no figures"), Counts::default());
     }
 
