@@ -4,6 +4,7 @@
 //! order is LSN order, turns exclude each other, hence writes, syncs and publications happen in LSN order.
 
 mod mark;
+mod seat;
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,17 +13,16 @@ use std::time::Duration;
 
 use crate::error::AppendError;
 use crate::log::{LogStats, Lsn, Ticket};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, yield_now};
 use crate::writer::{Queued, Writer};
 
 pub(crate) use mark::MarkDue;
 use mark::Rest;
+use seat::{Call, Calls, Seats};
 
 #[derive(Debug)]
 pub(crate) struct Group {
     state: Mutex<State>,
-    /// Signalled whenever a turn ends.
-    turn_ended: Condvar,
     /// Locked only by who has the turn.
     writer: Mutex<Writer>,
     payload_bytes_max: u64,
@@ -51,6 +51,10 @@ struct State {
     /// When the pending background sync is due, on the clock of the environment.
     sync_due: Option<Duration>,
     rest: Rest,
+    /// Who waits while someone has the turn.
+    seats: Seats,
+    /// How many callers the last turn freed: they may well be back at once.
+    freed: usize,
     stats: LogStats,
 }
 
@@ -61,13 +65,18 @@ struct Goal {
     durable: bool,
 }
 
+impl Goal {
+    fn reached(self, published: Lsn, durable: Lsn) -> bool {
+        published >= self.lsn && (!self.durable || durable >= self.lsn)
+    }
+}
+
+/// After so many yields that brought nobody, nobody else is waited for: some microseconds, a fraction of a sync.
+const GATHER_YIELDS: u32 = 16;
+
 type Publish<'a> = Option<&'a dyn Fn(Lsn)>;
 
 impl State {
-    fn reached(&self, goal: Goal) -> bool {
-        self.published >= goal.lsn && (!goal.durable || self.durable >= goal.lsn)
-    }
-
     fn fault_of(&self, lsn: Lsn) -> Option<AppendError> {
         let source = Arc::clone(self.fault.as_ref()?);
         let attempted = lsn <= self.attempted;
@@ -106,15 +115,12 @@ impl Group {
             closed: false,
             sync_due: None,
             rest: Rest::default(),
+            seats: Seats::default(),
+            freed: 0,
             stats: LogStats::default(),
         };
         state.note(&writer);
-        Self {
-            state: Mutex::new(state),
-            turn_ended: Condvar::new(),
-            writer: Mutex::new(writer),
-            payload_bytes_max,
-        }
+        Self { state: Mutex::new(state), writer: Mutex::new(writer), payload_bytes_max }
     }
 
     pub(crate) fn enqueue(&self, kind: u8, op_count: u32, payload: Vec<u8>) -> Result<Ticket, AppendError> {
@@ -155,16 +161,23 @@ impl Group {
             state.sync_wanted = state.sync_wanted.max(lsn);
         }
         loop {
-            if state.reached(goal) {
+            if goal.reached(state.published, state.durable) {
                 return Ok(state.arm_mark());
             }
             if let Some(fault) = state.fault_of(lsn) {
                 return Err(fault);
             }
-            if state.busy {
-                state = self.waited(state);
-            } else {
+            if !state.busy {
+                if durable {
+                    state = self.gather(state);
+                }
                 state = self.lead(state, Some(publish));
+                continue;
+            }
+            match Self::waited(state, Some(goal)) {
+                // Whoever led has arranged the mark.
+                Call::Done => return Ok(None),
+                Call::Look => state = self.state.lock(),
             }
         }
     }
@@ -177,6 +190,26 @@ impl Group {
             state.last_lsn
         };
         self.drive(last, true, publish)
+    }
+
+    /// Lets others come before a group that is to be synced is taken, if many were freed just now: a turn for the few
+    /// who were quickest would make all others wait for a sync of their own. The turn stays ours meanwhile.
+    ///
+    /// Aims at half of those about, so that one half can prepare while the other is being synced. Gives up when nobody
+    /// comes; who is alone never waits.
+    fn gather<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let enough = (state.freed + state.queue.len()).div_ceil(2);
+        let mut in_vain = 0;
+        state.busy = true;
+        while state.queue.len() < enough && in_vain < GATHER_YIELDS {
+            let before = state.queue.len();
+            drop(state);
+            yield_now();
+            state = self.state.lock();
+            in_vain = if state.queue.len() > before { 0 } else { in_vain + 1 };
+        }
+        state.busy = false;
+        state
     }
 
     /// One turn: write a group, sync if anyone wants it, publish.
@@ -215,7 +248,6 @@ impl Group {
         }
         let mut state = self.state.lock();
         std::mem::forget(guard);
-        state.busy = false;
         state.note(&writer);
         let done = match outcome {
             Ok(done) => {
@@ -231,15 +263,20 @@ impl Group {
                 None
             }
         };
-        self.turn_ended.notify_all();
-        (state, done)
+        let calls = state.end_turn();
+        // Before the next one's turn, which takes the two locks in the other order.
+        drop(writer);
+        drop(state);
+        calls.call();
+        (self.state.lock(), done)
     }
 
     /// Waits until nobody has the turn.
     fn wait_for_turn(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock();
         while state.busy {
-            state = self.waited(state);
+            Self::waited(state, None);
+            state = self.state.lock();
         }
         state
     }
@@ -259,10 +296,16 @@ impl Group {
         state.closed = true;
         state.sync_wanted = state.sync_wanted.max(state.last_lsn);
         while state.fault.is_none() && (!state.queue.is_empty() || state.durable < state.last_lsn) {
-            state = if state.busy { self.waited(state) } else { self.lead(state, None) };
+            if state.busy {
+                Self::waited(state, None);
+                state = self.state.lock();
+            } else {
+                state = self.lead(state, None);
+            }
         }
         while state.busy {
-            state = self.waited(state);
+            Self::waited(state, None);
+            state = self.state.lock();
         }
         if state.fault.is_none() {
             state = self.turn(state, Writer::rotate, None).0;
@@ -270,8 +313,11 @@ impl Group {
         state.fault_of(state.last_lsn).map_or(Ok(()), Err)
     }
 
-    fn waited<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.turn_ended.wait(state)
+    /// Sleeps while someone has the turn, until `goal` is reached or the turn is free.
+    fn waited(mut state: MutexGuard<'_, State>, goal: Option<Goal>) -> Call {
+        let seat = state.seats.take(goal);
+        drop(state);
+        seat.wait()
     }
 
     /// Notes that what is written must be durable at `due`; whether the caller must arrange a background sync then.
@@ -340,6 +386,18 @@ impl State {
         self.queue.clear();
     }
 
+    /// Gives the turn back; those returned are to be woken.
+    fn end_turn(&mut self) -> Calls {
+        self.busy = false;
+        if self.fault.is_some() {
+            return self.seats.rise_all();
+        }
+        let (published, durable) = (self.published, self.durable);
+        let calls = self.seats.rise(|goal| goal.reached(published, durable));
+        self.freed = calls.done();
+        calls
+    }
+
     fn note(&mut self, writer: &Writer) {
         self.rest.note(writer);
         self.stats = LogStats {
@@ -363,8 +421,9 @@ struct TurnGuard<'a> {
 impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.group.state.lock();
-        state.busy = false;
         state.poison(io::Error::other("the leader of a group panicked"));
-        self.group.turn_ended.notify_all();
+        let calls = state.end_turn();
+        drop(state);
+        calls.call();
     }
 }

@@ -1,42 +1,21 @@
-//! Locks: `parking_lot`'s, or under `cfg(loom)` loom's, so that a model can try every order in which threads get them.
+//! Locks and sleep: `parking_lot`'s and the standard library's, or under `cfg(loom)` loom's, so that a model can try every
+//! order in which threads come by.
 
 #[cfg(not(loom))]
 pub(crate) use parking_lot::{Mutex, MutexGuard};
+#[cfg(not(loom))]
+pub(crate) use std::{
+    sync::atomic::{AtomicU8, Ordering},
+    thread::{Thread, current, park, yield_now},
+};
 
 #[cfg(loom)]
+pub(crate) use loom::{
+    sync::atomic::{AtomicU8, Ordering},
+    thread::{Thread, current, park, yield_now},
+};
+#[cfg(loom)]
 pub(crate) use modelled::{Mutex, MutexGuard};
-
-/// Where threads wait for a change of what a [`Mutex`] holds.
-#[derive(Debug, Default)]
-pub(crate) struct Condvar {
-    #[cfg(not(loom))]
-    inner: parking_lot::Condvar,
-    #[cfg(loom)]
-    inner: loom::sync::Condvar,
-}
-
-impl Condvar {
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
-    /// Gives the lock away, waits for a signal, and takes the lock again.
-    #[cfg(not(loom))]
-    pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.inner.wait(&mut guard);
-        guard
-    }
-
-    /// Gives the lock away, waits for a signal, and takes the lock again.
-    #[cfg(loom)]
-    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.inner.wait(guard).expect("a model with a panic ends there")
-    }
-
-    pub(crate) fn notify_all(&self) {
-        self.inner.notify_all();
-    }
-}
 
 #[cfg(loom)]
 mod modelled {
