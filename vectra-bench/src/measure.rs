@@ -25,6 +25,11 @@ pub(crate) fn resident_bytes_peak() -> Option<u64> {
     status("VmHWM:")
 }
 
+/// The resident memory of this process that no file backs, in bytes; `None` where nobody tells.
+pub(crate) fn anonymous_bytes() -> Option<u64> {
+    status("RssAnon:")
+}
+
 /// Begins the peak of [`resident_bytes_peak`] anew where the operating system can do that; elsewhere it goes on.
 pub(crate) fn forget_resident_peak() {
     // The kernel's documentation of `clear_refs`: 5 resets the peak to what is resident now.

@@ -5,6 +5,8 @@
 use crate::workspace::Workspace;
 use crate::{Outcome, process};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -19,7 +21,7 @@ pub(crate) struct Options {
     /// Seconds for each target.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
-    /// Write what was counted to docs/evidence/f1.json.
+    /// Add what was counted to docs/evidence/f1.json.
     #[arg(long)]
     record: bool,
     /// Names of targets; all of them if none is given.
@@ -135,27 +137,43 @@ fn counts(text: &str) -> Counts {
     counts
 }
 
+/// Adds a run to those recorded: what counts is how long a target was fuzzed in all.
 fn record(workspace: &Workspace, seconds: u32, results: Vec<Value>) -> Outcome<()> {
     let mut git = Command::new("git");
     let commit = process::capture(git.current_dir(&workspace.root).args(["rev-parse", "HEAD"]))?;
-    let total = |field: &str| results.iter().filter_map(|result| result[field].as_u64()).sum::<u64>();
-    let record = json!({
-        "id": "f1",
-        "what": "coverage-guided fuzzing of every decoder",
+    let path = workspace.root.join(RECORD);
+    let before = match std::fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text)?,
+        Err(e) if e.kind() == ErrorKind::NotFound => Value::Null,
+        Err(e) => return Err(e.into()),
+    };
+    let run = json!({
         "command": format!("cargo xtask fuzz --seconds {seconds} --record"),
-        "counts": {
-            "targets": results.len(), "seconds": total("seconds"), "executions": total("executions"),
-        },
-        "failures": total("findings"),
-        "wall_s": total("seconds"),
         "commit": commit.trim(),
         "targets": results,
     });
-    let path = workspace.root.join(RECORD);
     std::fs::create_dir_all(path.parent().expect("a file in a folder"))?;
-    std::fs::write(&path, serde_json::to_string_pretty(&record)? + "\n")?;
+    std::fs::write(&path, serde_json::to_string_pretty(&joined(&before, run))? + "\n")?;
     println!("fuzz: recorded in {RECORD}");
     Ok(())
+}
+
+/// The record with one more run, and the totals of all runs.
+fn joined(before: &Value, run: Value) -> Value {
+    let mut runs = before["runs"].as_array().cloned().unwrap_or_default();
+    runs.push(run);
+    let results: Vec<&Value> = runs.iter().filter_map(|run| run["targets"].as_array()).flatten().collect();
+    let total = |field: &str| results.iter().filter_map(|result| result[field].as_u64()).sum::<u64>();
+    let targets: BTreeSet<&str> = results.iter().filter_map(|result| result["target"].as_str()).collect();
+    json!({
+        "id": "f1",
+        "what": "coverage-guided fuzzing of every decoder",
+        "counts": {
+            "targets": targets.len(), "seconds": total("seconds"), "executions": total("executions"),
+        },
+        "failures": total("findings"),
+        "runs": runs,
+    })
 }
 
 #[cfg(test)]
@@ -170,6 +188,19 @@ mod tests {
                     stat::number_of_executed_units: 9000\nstat::average_exec_per_sec: 0\n";
         assert_eq!(counts(text), Counts { executions: 9000, coverage: 163, features: 420, seconds: 61 });
         assert_eq!(counts("no figures"), Counts::default());
+    }
+
+    #[test]
+    fn the_runs_of_a_record_are_added_up() {
+        let run = |target: &str, seconds: u32| {
+            let result = json!({ "target": target, "seconds": seconds, "executions": 7, "findings": 0 });
+            json!({ "targets": [result] })
+        };
+        let first = joined(&Value::Null, run("ids", 60));
+        let second = joined(&joined(&first, run("ids", 30)), run("codes", 10));
+        assert_eq!(first["counts"], json!({ "targets": 1, "seconds": 60, "executions": 7 }));
+        assert_eq!(second["counts"], json!({ "targets": 2, "seconds": 100, "executions": 21 }));
+        assert_eq!((second["runs"].as_array().map(Vec::len), &second["failures"]), (Some(3), &json!(0)));
     }
 
     #[test]

@@ -16,6 +16,10 @@ use crate::measure;
 /// Rows written at a time.
 const BATCH_ROWS: u64 = 1000;
 const SEED: u64 = 7;
+/// Neighbours per node of a default graph.
+const M: u64 = 16;
+/// The memory is looked at after so many queries.
+const LOOK_QUERIES: u64 = 512;
 /// Questions are rows that the index does not hold.
 const QUESTIONS_FROM: u64 = 1 << 40;
 
@@ -36,6 +40,11 @@ pub(crate) struct InterfereReport {
     /// Resident memory before the first compaction, and the most during any, in bytes.
     pub(crate) rss_idle_bytes: Option<u64>,
     pub(crate) rss_peak_bytes: Option<u64>,
+    /// Of that, what no file backs.
+    pub(crate) anonymous_idle_bytes: Option<u64>,
+    pub(crate) anonymous_peak_bytes: Option<u64>,
+    /// How much more of it the architecture page allows a compaction.
+    pub(crate) allowed_bytes: u64,
     /// The parts of the index on disk.
     pub(crate) part_bytes: u64,
 }
@@ -72,7 +81,7 @@ impl InterfereReport {
         };
         format!(
             "{} rows of {} components, parts {} MiB, compactions {:.1?} s\n{}{}ratio          p50 {:9.2}     p99 {:9.2}\n\
-             resident {} idle, {} at most while compacting\n",
+             resident {} idle, {} at most while compacting; {} and {} without files, {} more allowed\n",
             self.rows,
             self.dim,
             self.part_bytes >> 20,
@@ -83,6 +92,9 @@ impl InterfereReport {
             self.p99_ratio,
             mebibytes(self.rss_idle_bytes),
             mebibytes(self.rss_peak_bytes),
+            mebibytes(self.anonymous_idle_bytes),
+            mebibytes(self.anonymous_peak_bytes),
+            mebibytes(Some(self.allowed_bytes)),
         )
     }
 }
@@ -92,11 +104,11 @@ pub(crate) fn interfere(args: &InterfereArgs) -> Outcome<InterfereReport> {
     let set = Synthetic { seed: SEED, dim: args.dim };
     let index = open_or_build(args, &set)?;
     index.wait_optimized()?;
-    let mut asker = Asker { index: &index, set, next: QUESTIONS_FROM };
+    let mut asker = Asker { index: &index, set, next: QUESTIONS_FROM, anonymous_peak_bytes: None };
     let enough = Duration::from_secs_f64(args.idle_s);
     let mut warm = Vec::new();
     asker.ask_until(&mut warm, |elapsed| elapsed < enough / 4)?;
-    let rss_idle_bytes = measure::resident_bytes();
+    let (rss_idle_bytes, anonymous_idle_bytes) = (measure::resident_bytes(), measure::anonymous_bytes());
     measure::forget_resident_peak();
     let (mut idle, mut busy, mut compaction_s) = (Vec::new(), Vec::new(), Vec::new());
     let mut victims = 0..args.rows;
@@ -135,10 +147,21 @@ pub(crate) fn interfere(args: &InterfereArgs) -> Outcome<InterfereReport> {
         compaction_s,
         rss_idle_bytes,
         rss_peak_bytes,
+        anonymous_idle_bytes,
+        anonymous_peak_bytes: asker.anonymous_peak_bytes,
+        allowed_bytes: allowed_bytes(args.rows, args.dim as u64),
         part_bytes: index.stats().part_bytes(),
     };
     index.close()?;
     Ok(report)
+}
+
+/// What a compaction of so many rows without metadata may take: the merge and the codes and the graph it builds (see the
+/// architecture page), and the verified copies of both.
+fn allowed_bytes(rows: u64, dim: u64) -> u64 {
+    let merge = (8 + 8 + 17) * rows + (32 << 20);
+    let links = 4 * (2 * M + 1) * rows + rows * 4 * M / (M - 1);
+    merge + 2 * ((dim + 8) * rows + links)
 }
 
 /// Asks one question after the other.
@@ -146,6 +169,8 @@ struct Asker<'a> {
     index: &'a Index,
     set: Synthetic,
     next: u64,
+    /// The most that was seen.
+    anonymous_peak_bytes: Option<u64>,
 }
 
 impl Asker<'_> {
@@ -157,6 +182,9 @@ impl Asker<'_> {
             let start = Instant::now();
             self.index.query(&query).without_metadata().run()?;
             times.push(u64::try_from(start.elapsed().as_nanos())?);
+            if self.next % LOOK_QUERIES == 0 {
+                self.anonymous_peak_bytes = self.anonymous_peak_bytes.max(measure::anonymous_bytes());
+            }
         }
         Ok(())
     }
