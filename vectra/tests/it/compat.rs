@@ -4,28 +4,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use vectra::seams::MemFs;
 use vectra::{
     Builder, Index, Item, ItemId, Result, Snapshot, metadata_from_json, metadata_to_json, mongo_json,
 };
-use vectra_core::io::Fs;
 use vectra_core::testing::oracle::Dice;
-use vectra_tier::container::identify;
 
-use crate::flips::{called, flip, part_names, verify_names};
-use crate::forge::{Evidence, Folder, ROOT, Sandbox, golden, is_long, writable};
+use crate::forge::{Folder, ROOT, Sandbox, golden};
 
-/// Bits flipped in each file in the everyday run.
-const BITS_PER_FILE: usize = 24;
 /// By how much a distance may differ from one processor to the next.
 const TOLERANCE: f64 = 1e-5;
 /// How far apart the distances of neighbours in an answer are, so that their order is the same everywhere.
 const GAP: f32 = 1e-3;
 
 /// A golden folder and what it has to answer.
-struct Golden {
-    name: String,
-    folder: Folder,
+pub(crate) struct Golden {
+    pub(crate) name: String,
+    pub(crate) folder: Folder,
     expected: Json,
 }
 
@@ -34,7 +28,7 @@ fn home() -> PathBuf {
 }
 
 /// Every golden folder, oldest first.
-fn all() -> Vec<Golden> {
+pub(crate) fn all() -> Vec<Golden> {
     let mut names: Vec<String> = std::fs::read_dir(home())
         .expect("the golden folders")
         .map(|entry| entry.expect("an entry"))
@@ -79,7 +73,7 @@ fn item_of(json: &Json) -> Item {
         .with_metadata(metadata_from_json(json["metadata"].clone()).expect("metadata"))
 }
 
-fn vector_of(json: &Json) -> Vec<f32> {
+pub(crate) fn vector_of(json: &Json) -> Vec<f32> {
     let component = |x: &Json| x.as_f64().expect("a number") as f32;
     json.as_array().expect("a vector").iter().map(component).collect()
 }
@@ -182,7 +176,7 @@ impl Golden {
         Ok(())
     }
 
-    fn array(&self, what: &str) -> &[Json] {
+    pub(crate) fn array(&self, what: &str) -> &[Json] {
         self.expected[what].as_array().expect("a list")
     }
 
@@ -295,48 +289,4 @@ fn every_golden_folder_is_read_from_a_real_disk() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Some bits of every file (all of them with `VECTRA_FAULTS=long`) are flipped one at a time: the full check names the
-/// file. In the long run the check of a part alone stands for the check of the index, but for some bits.
-#[test]
-fn every_flipped_bit_of_a_golden_folder_is_named() {
-    let what = "single bits of every golden file: verify names the damage";
-    let evidence =
-        Evidence::begin("d4_golden", what, "compat::every_flipped_bit_of_a_golden_folder_is_named");
-    let (mut bits, mut whole, mut files, mut silent) = (0, 0, 0, Vec::new());
-    for golden in all() {
-        let fs: Arc<MemFs> = Arc::new(golden.folder.to_fs());
-        let sandbox = Sandbox::on(fs.clone(), 1);
-        for (name, bytes) in &golden.folder.files {
-            let (file, path) = (writable(&fs, name), Path::new(ROOT).join(name));
-            let part = name.starts_with("seg/").then(|| identify(&*fs, &path).expect("a part"));
-            let mut dice = Dice::new(bytes.len() as u64 ^ files);
-            let chosen: Vec<usize> = if is_long() {
-                (0..8 * bytes.len()).collect()
-            } else {
-                (0..BITS_PER_FILE).map(|_| dice.below(8 * bytes.len())).collect()
-            };
-            for bit in chosen {
-                flip(&*file, bit);
-                let named = match &part {
-                    Some(part) if is_long() && dice.below(64) > 0 => part_names(&fs, &path, part),
-                    _ => {
-                        whole += 1;
-                        verify_names(&sandbox, called(name))
-                    }
-                };
-                if !named {
-                    silent.push(format!("bit {} of byte {} of {}/{name}", bit % 8, bit / 8, golden.name));
-                }
-                flip(&*file, bit);
-                bits += 1;
-            }
-            files += 1;
-        }
-        assert_eq!(Folder::read(&*fs as &dyn Fs), golden.folder, "every bit is back");
-    }
-    let counts = [("bits", bits), ("by the check of the index", whole), ("files", files)];
-    evidence.end((0, bits - 1), &counts, silent.len() as u64);
-    assert!(silent.is_empty(), "{} bits are not named: {:#?}", silent.len(), &silent[..silent.len().min(40)]);
 }

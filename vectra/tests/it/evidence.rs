@@ -26,6 +26,7 @@ pub(crate) struct Evidence {
     limit: Option<Duration>,
     counts: BTreeMap<&'static str, u64>,
     traces: BTreeMap<u64, String>,
+    findings: BTreeMap<String, String>,
 }
 
 /// Whether this is the long run.
@@ -43,8 +44,8 @@ impl Evidence {
     pub(crate) fn begin(id: &'static str, test: &'static str, what: impl Into<String>) -> Self {
         let seconds = std::env::var(SECONDS).ok().and_then(|text| text.parse().ok());
         let limit = seconds.filter(|_| is_long()).map(Duration::from_secs);
-        let (counts, traces) = (BTreeMap::new(), BTreeMap::new());
-        Self { id, test, what: what.into(), began: Instant::now(), limit, counts, traces }
+        let (counts, traces, findings) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { id, test, what: what.into(), began: Instant::now(), limit, counts, traces, findings }
     }
 
     /// Counts `n` more of something.
@@ -62,6 +63,11 @@ impl Evidence {
         if self.traces.len() < 3 {
             self.traces.insert(seed, format!("{hash:016x}"));
         }
+    }
+
+    /// Keeps what was found out about one of the things that the test looks at.
+    pub(crate) fn find(&mut self, thing: impl Into<String>, finding: impl Into<String>) {
+        self.findings.insert(thing.into(), finding.into());
     }
 
     /// Whether the time given is over.
@@ -86,7 +92,7 @@ impl Evidence {
         let seconds = self.began.elapsed().as_secs_f64();
         println!("{}: {}: {:?} in {seconds:.1} s", self.id, self.what, self.counts);
         let Ok(folder) = std::env::var(OUT) else { return };
-        let record = json!({
+        let mut record = json!({
             "id": self.id,
             "test": self.test,
             "what": self.what,
@@ -98,6 +104,9 @@ impl Evidence {
             "traces_of_first_seeds": self.traces,
             "wall_seconds": (seconds * 10.0).round() / 10.0,
         });
+        if !self.findings.is_empty() {
+            record["findings"] = json!(self.findings);
+        }
         let path = Path::new(&folder).join(format!("{}.{}.json", self.id, self.test));
         std::fs::write(path, format!("{record:#}\n")).expect("the folder for records");
     }

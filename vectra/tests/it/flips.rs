@@ -1,20 +1,16 @@
 //! Single flipped bits in a closed index: every one is found and named, and none is ever believed.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use vectra::{Error, ErrorKind, Hit, Index, Item, Snapshot, mongo};
-use vectra_core::io::{File, MemFs};
+use serde_json::{Value as Json, json};
+use vectra_core::io::{File, Fs, MemFs};
 use vectra_tier::container::identify;
 use vectra_tier::{Mode, PartHandle, PartRef};
 
-use crate::forge::{Evidence, Folder, ROOT, Sandbox, VECTOR, is_long, minimal, writable};
-
-/// Whether an error says that a file is not what it should be.
-fn is_refusal(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported)
-}
+use crate::evidence::{Evidence, is_long};
+use crate::forge::{Folder, ROOT, Sandbox, VECTOR, minimal, writable};
+use crate::known::{Known, Question, is_refusal};
 
 pub(crate) fn flip(file: &dyn File, bit: usize) {
     let mut byte = [0];
@@ -48,91 +44,58 @@ pub(crate) fn part_names(fs: &MemFs, path: &Path, part: &PartRef) -> bool {
     PartHandle::open(fs, path, part, Mode::Read).map_or(true, |handle| handle.verify().is_err())
 }
 
+/// "bit 3 of byte 70 of FORMAT".
+pub(crate) fn place(bit: usize, name: &str) -> String {
+    format!("bit {} of byte {} of {name}", bit % 8, bit / 8)
+}
+
 /// Every bit of every file but the lock, whose text is for people: the full check finds it.
 ///
 /// In the everyday run the zeros that fill up parts are shown to the check of their part alone, but for some of them.
 #[test]
 fn every_flipped_bit_is_named() {
     let what = "every single bit of every file but LOCK of a small closed index: verify names the damage";
-    let evidence = Evidence::begin("d4_verify", what, "flips::every_flipped_bit_is_named");
+    let mut evidence = Evidence::begin("d4", "small_named", what);
     let folder = minimal();
     let fs = Arc::new(folder.to_fs());
     let sandbox = Sandbox::on(fs.clone(), 1);
     assert_eq!(sandbox.builder().verify_deep(ROOT).expect("intact").findings, []);
-    let (mut bits, mut whole, mut silent) = (0, 0, Vec::new());
+    let mut silent = Vec::new();
     for (name, bytes) in &folder.files {
         let (file, path) = (writable(&fs, name), Path::new(ROOT).join(name));
         let part = name.starts_with("seg/").then(|| identify(&*fs, &path).expect("a part"));
         let called = called(name);
         for bit in 0..8 * bytes.len() {
+            if evidence.is_over() {
+                break;
+            }
             flip(&*file, bit);
             let named = match &part {
                 Some(part) if !is_long() && !tells(bytes, bit / 8) => part_names(&fs, &path, part),
                 _ => {
-                    whole += 1;
+                    evidence.add("by the check of the index", 1);
                     verify_names(&sandbox, called)
                 }
             };
             if !named {
-                silent.push(format!("bit {} of byte {} of {name}", bit % 8, bit / 8));
+                silent.push(place(bit, name));
             }
             flip(&*file, bit);
-            bits += 1;
+            evidence.add("bits", 1);
         }
+        evidence.add("files", 1);
     }
-    assert_eq!(sandbox.builder().verify_deep(ROOT).expect("intact again").findings, []);
-    let files = folder.files.len() as u64;
-    let counts = [
-        ("bits", bits),
-        ("by the check of the index", whole),
-        ("files", files),
-        ("not named", silent.len() as u64),
-    ];
-    evidence.end((0, bits - 1), &counts, silent.len() as u64);
+    assert_eq!(Folder::read(&*fs as &dyn Fs), folder, "every bit is back");
     assert!(silent.is_empty(), "{} bits are not named: {:#?}", silent.len(), &silent[..silent.len().min(40)]);
+    evidence.end();
 }
 
-/// What an intact index answers.
-struct Known {
-    items: Vec<Item>,
-    all: Vec<Hit>,
-    red: Vec<Hit>,
-}
-
-const FILTER: &str = r#"{"tag": {"$in": ["red", "blue"]}}"#;
-
-fn exact(snapshot: &Snapshot, filter: Option<&str>) -> Result<Vec<Hit>, Error> {
-    let query = snapshot.query(&VECTOR).top_k(20).exact().with_vectors();
-    match filter {
-        Some(filter) => query.filter(mongo(filter)?).run(),
-        None => query.run(),
-    }
-}
-
-impl Known {
-    fn of(index: &Index) -> Result<Self, Error> {
-        let snapshot = index.snapshot();
-        let items = snapshot.list_items(None, 100)?.items;
-        Ok(Self { items, all: exact(&snapshot, None)?, red: exact(&snapshot, Some(FILTER))? })
-    }
-
-    /// Every answer is this one, or an error that says that a file is damaged. Approximate answers may be fewer.
-    fn check(&self, index: &Index) -> Result<(), String> {
-        let snapshot = index.snapshot();
-        let same = |what: &str, got: Result<bool, Error>| match got {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(format!("{what}: another answer")),
-            Err(error) if is_refusal(&error) => Ok(()),
-            Err(error) => Err(format!("{what}: {error}")),
-        };
-        same("list", snapshot.list_items(None, 100).map(|page| page.items == self.items))?;
-        same("exact", exact(&snapshot, None).map(|hits| hits == self.all))?;
-        same("filtered", exact(&snapshot, Some(FILTER)).map(|hits| hits == self.red))?;
-        for item in &self.items {
-            same("get", snapshot.get_item(item.id.clone()).map(|got| got.as_ref() == Some(item)))?;
-        }
-        let near = snapshot.query(&VECTOR).top_k(3).with_vectors().run();
-        same("near", near.map(|hits| hits.iter().all(|hit| self.all.contains(hit))))
+/// What came of a flipped bit: "answered" or "refused", or what was believed.
+pub(crate) fn ask(folder: &Folder, known: &Known, turn: usize) -> Result<&'static str, String> {
+    match Sandbox::on(Arc::new(folder.to_fs()), 2).builder().open(ROOT) {
+        Ok(index) => known.check(&index, turn).map(|()| "answered"),
+        Err(error) if is_refusal(&error) => Ok("refused"),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -141,41 +104,39 @@ fn tells(bytes: &[u8], at: usize) -> bool {
     bytes[at] != 0 || at % 512 == 511 || at > 0 && bytes[at - 1] != 0
 }
 
-/// One bit of every byte that is not padding (all bits of all bytes with `VECTRA_FAULTS=long`): whoever opens the index
-/// without a check gets right answers or errors.
+fn questions() -> Vec<Question> {
+    let filter = json!({ "tag": { "$in": ["red", "blue"] } });
+    [Json::Null, filter].map(|filter| Question { vector: VECTOR.to_vec(), filter }).to_vec()
+}
+
+/// One bit of every byte that is not padding (all bits of all bytes in the long run): whoever opens the index without a
+/// check gets right answers or errors.
 #[test]
 fn no_flipped_bit_is_believed() {
     let what = "a flipped bit of a small closed index: open, query, get and list answer rightly or say that it is damaged";
-    let evidence = Evidence::begin("d4_answers", what, "flips::no_flipped_bit_is_believed");
+    let mut evidence = Evidence::begin("d4", "small_asked", what);
     let folder = minimal();
-    let open = |folder: &Folder| Sandbox::on(Arc::new(folder.to_fs()), 2).builder().open(ROOT);
-    let known = Known::of(&open(&folder).expect("intact")).expect("intact");
+    let intact = Sandbox::on(Arc::new(folder.to_fs()), 2).builder().open(ROOT).expect("intact");
+    let known = Known::of(&intact, questions()).expect("intact");
     assert_eq!(known.items.len(), 4, "four items live");
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::from([("bits", 0), ("answered", 0), ("refused", 0)]);
-    let mut wrong = Vec::new();
-    let mut flipped = folder.clone();
+    let (mut flipped, mut wrong) = (folder.clone(), Vec::new());
     for (name, bytes) in &folder.files {
-        for at in (0..bytes.len()).filter(|at| is_long() || tells(bytes, *at)) {
-            let bits = if is_long() { 0..8 } else { at % 8..at % 8 + 1 };
-            for bit in bits {
-                let file = flipped.files.get_mut(name).expect("the same names");
-                file[at] ^= 1 << bit;
-                let came = match open(&flipped) {
-                    Ok(index) => known.check(&index).map(|()| "answered"),
-                    Err(error) if is_refusal(&error) => Ok("refused"),
-                    Err(error) => Err(error.to_string()),
-                };
-                match came {
-                    Ok(came) => *counts.entry(came).or_default() += 1,
-                    Err(error) => wrong.push(format!("bit {bit} of byte {at} of {name}: {error}")),
-                }
-                flipped.files.get_mut(name).expect("the same names")[at] ^= 1 << bit;
-                *counts.entry("bits").or_default() += 1;
+        for bit in 0..8 * bytes.len() {
+            let (at, chosen) = (bit / 8, is_long() || bit % 8 == bit / 8 % 8 && tells(bytes, bit / 8));
+            if !chosen || evidence.is_over() {
+                continue;
             }
+            flipped.files.get_mut(name).expect("the same names")[at] ^= 1 << (bit % 8);
+            match ask(&flipped, &known, bit) {
+                Ok(came) => evidence.add(came, 1),
+                Err(error) => wrong.push(format!("{}: {error}", place(bit, name))),
+            }
+            flipped.files.get_mut(name).expect("the same names")[at] = bytes[at];
+            evidence.add("bits", 1);
         }
+        evidence.add("files", 1);
     }
-    let counts: Vec<(&str, u64)> = counts.into_iter().collect();
-    evidence.end((0, counts.iter().map(|(_, n)| *n).max().unwrap_or(0)), &counts, wrong.len() as u64);
     assert!(wrong.is_empty(), "{} bits are believed: {:#?}", wrong.len(), &wrong[..wrong.len().min(40)]);
-    assert!(counts.iter().all(|(_, n)| *n > 0), "{counts:?}");
+    assert!(evidence.is_over() || evidence.count("answered").min(evidence.count("refused")) > 0);
+    evidence.end();
 }

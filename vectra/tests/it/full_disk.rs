@@ -6,26 +6,14 @@ use std::io::ErrorKind as IoKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
 
 use vectra::seams::{Fs, OsFs};
 use vectra::{Builder, ErrorKind, Index, Item, ItemId, Settings};
 use vectra_core::io::Access;
 use vectra_core::io::sim::SimFs;
 
+use crate::evidence::{Evidence, target};
 use crate::world::{MODELS, World};
-
-/// Cycles in the everyday run, and in the long one.
-const CYCLES: u64 = 5;
-const CYCLES_LONG: u64 = 200;
-
-fn is_long() -> bool {
-    std::env::var("VECTRA_FAULTS").is_ok_and(|value| value == "long")
-}
-
-fn cycles() -> u64 {
-    if is_long() { CYCLES_LONG } else { CYCLES }
-}
 
 /// An index on a small volume, and what it should hold.
 struct Bed {
@@ -148,21 +136,32 @@ impl Bed {
         self.next += 1;
     }
 
-    fn run(&mut self, cycles: u64) {
+    /// As many cycles as are asked for, every third one with a closing and an opening; then everything is looked at.
+    fn run(&mut self, evidence: &mut Evidence) {
         let mut index =
             (self.builder)(self).create(self.path(), self.settings.clone()).expect("a new volume");
-        for cycle in 0..cycles {
+        for cycle in 0..target(5, 200) {
+            if evidence.is_over() {
+                break;
+            }
             self.cycle(&index);
+            evidence.add("cycles", 1);
             if cycle % 3 == 1 {
                 index.close().expect("a disk with room");
                 index = (self.builder)(self).open(self.path()).expect("an index");
                 self.check(&index);
+                evidence.add("reopened", 1);
             }
         }
         index.close().expect("a disk with room");
         let report = (self.builder)(self).verify(self.path()).expect("an index");
         assert_eq!(report.findings, []);
         self.check(&(self.builder)(self).open(self.path()).expect("an index"));
+        let cycles = evidence.count("cycles");
+        assert!(self.refused >= cycles && self.deleted > 100 * cycles, "{} deleted", self.deleted);
+        evidence.add("batches refused", self.refused);
+        evidence.add("items inserted", self.next);
+        evidence.add("items deleted with nothing free", self.deleted);
     }
 }
 
@@ -189,29 +188,12 @@ fn simulated() -> Bed {
     }
 }
 
-fn evidence(id: &str, what: &str, cycles: u64, bed: &Bed, started: Instant) {
-    let Ok(folder) = std::env::var("VECTRA_EVIDENCE") else { return };
-    if !is_long() {
-        return;
-    }
-    let git = Command::new("git").args(["rev-parse", "HEAD"]).output();
-    let commit = git.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
-    let (refused, deleted, wall) = (bed.refused, bed.deleted, started.elapsed().as_secs());
-    let text = format!(
-        "{{\n  \"id\": \"{id}\",\n  \"what\": \"{what}\",\n  \"command\": \"VECTRA_FAULTS=long cargo nextest run -p vectradb \
-         full_disk\",\n  \"seeds\": [7],\n  \"counts\": {{ \"cycles\": {cycles}, \"refused\": {refused}, \"deleted\": \
-         {deleted} }},\n  \"failures\": 0,\n  \"wall_s\": {wall},\n  \"commit\": \"{commit}\"\n}}\n"
-    );
-    std::fs::write(Path::new(&folder).join(format!("{}.json", id.to_lowercase())), text).expect("a folder");
-}
-
 #[test]
 fn a_simulated_disk_fills_and_drains() {
-    let (started, mut bed) = (Instant::now(), simulated());
-    bed.run(cycles());
-    println!("{} cycles, {} items deleted with nothing free", cycles(), bed.deleted);
-    assert!(bed.refused >= cycles() && bed.deleted > 100 * cycles());
-    evidence("D7-simulated", "full-disk cycles under a quota", cycles(), &bed, started);
+    let what = "a simulated disk with a quota of 1 MiB (seed 7) fills to the last byte, and drains: deletes and compaction work";
+    let mut evidence = Evidence::begin("d7", "simulated", what);
+    simulated().run(&mut evidence);
+    evidence.end();
 }
 
 #[test]
@@ -334,9 +316,8 @@ fn a_real_volume_fills_and_drains() {
         refused: 0,
         deleted: 0,
     };
-    let started = Instant::now();
-    bed.run(cycles());
-    println!("{} cycles on a real tmpfs, {} items deleted with nothing free", cycles(), bed.deleted);
-    assert!(bed.refused >= cycles() && bed.deleted > 100 * cycles());
-    evidence("D7", "full-disk cycles on a tmpfs of 64 MiB", cycles(), &bed, started);
+    let what = "a tmpfs of 64 MiB fills to the last byte, and drains: deletes and compaction work";
+    let mut evidence = Evidence::begin("d7", "tmpfs", what);
+    bed.run(&mut evidence);
+    evidence.end();
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::forge::{Evidence, Folder, Outcome, Road, exercise, is_long, large, mutate, small};
+use crate::evidence::{Evidence, is_long, target};
+use crate::forge::{Outcome, Road, exercise, large, mutate, small};
 
 /// So long may one mutant take before it counts as a loop; a thousand times more than any does.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -59,10 +60,17 @@ fn watch(beats: mpsc::Receiver<u64>) {
     }
 }
 
-/// Exercises the mutants `seeds` of `folder`; `VECTRA_MUTANT=N` looks at that one alone.
-fn sweep(folder: &Folder, road: Road, seeds: std::ops::Range<u64>, tally: &Tally) {
+/// Makes and exercises one mutant. Every fiftieth walks a graph, which takes more rows than the others have.
+fn look_at(seed: u64, tally: &Tally) {
+    let (folder, road) = if seed % 50 == 49 { (large(), Road::Read) } else { (small(), Road::Write) };
+    let (mutant, what) = mutate(&folder, seed);
+    tally.take(seed, &what, exercise(&mutant, road));
+}
+
+/// Exercises the first `count` mutants, or those that the time is enough for; `VECTRA_MUTANT=N` looks at that one alone.
+fn sweep(count: u64, tally: &Tally, evidence: &Evidence) {
     let only: Option<u64> = std::env::var("VECTRA_MUTANT").ok().and_then(|text| text.parse().ok());
-    let next = AtomicU64::new(seeds.start);
+    let next = AtomicU64::new(0);
     let threads = if is_long() { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 };
     let (heartbeat, beats) = mpsc::channel();
     let hook = std::panic::take_hook();
@@ -75,13 +83,14 @@ fn sweep(folder: &Folder, road: Road, seeds: std::ops::Range<u64>, tally: &Tally
         for heartbeat in vec![heartbeat; threads] {
             let next = &next;
             scope.spawn(move || {
-                while let Some(seed) =
-                    Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds.end)
-                {
+                while !evidence.is_over() {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        break;
+                    }
                     if only.is_none_or(|only| only == seed) {
                         watched(seed, &heartbeat);
-                        let (mutant, what) = mutate(folder, seed);
-                        tally.take(seed, &what, exercise(&mutant, road));
+                        look_at(seed, tally);
                     }
                 }
             });
@@ -90,30 +99,28 @@ fn sweep(folder: &Folder, road: Road, seeds: std::ops::Range<u64>, tally: &Tally
     std::panic::set_hook(hook);
 }
 
-/// A fiftieth of them walks a graph, which takes more rows than the others have.
 #[test]
 fn mutants_with_right_sums_are_answered_or_refused() {
-    let what =
-        "structure-aware mutants with repaired checksums: an answer or a typed error, memory within bounds";
-    let test = "mutants::mutants_with_right_sums_are_answered_or_refused";
-    let evidence = Evidence::begin("f2", what, test);
-    let count = if is_long() { 1_000_000 } else { 10_000 };
-    let walkers = count / 50;
+    let what = "structure-aware mutants with repaired checksums: an answer or a typed error, at most 64 MiB of memory beyond the files";
+    let mut evidence = Evidence::begin("f2", "mutants", what);
     let tally = Tally::default();
-    sweep(&small(), Road::Write, 0..count - walkers, &tally);
-    sweep(&large(), Road::Read, count - walkers..count, &tally);
+    sweep(target(10_000, 1_000_000), &tally, &evidence);
     let broken = tally.broken.lock();
-    let counts = [
-        ("mutants", Tally::load(&tally.mutants)),
-        ("noticed by verify", Tally::load(&tally.noticed)),
-        ("opened", Tally::load(&tally.opened)),
-        ("with typed errors", Tally::load(&tally.errors)),
-        ("most bytes of memory", Tally::load(&tally.memory)),
-    ];
-    evidence.end((0, count - 1), &counts, broken.len() as u64);
     assert!(broken.is_empty(), "{} mutants: {:#?}", broken.len(), &broken[..broken.len().min(40)]);
+    let [mutants, opened, errors] = [&tally.mutants, &tally.opened, &tally.errors].map(Tally::load);
+    for (name, n) in [
+        ("seeds", mutants),
+        ("mutants", mutants),
+        ("noticed by verify", Tally::load(&tally.noticed)),
+        ("opened", opened),
+        ("with typed errors", errors),
+        ("most bytes of memory at a time", Tally::load(&tally.memory)),
+    ] {
+        evidence.add(name, n);
+    }
     if std::env::var_os("VECTRA_MUTANT").is_none() {
         // Otherwise the sums would not be right, or nothing would be looked at.
-        assert!(counts[2].1 > count / 4 && counts[3].1 > count / 8, "{counts:?}");
+        assert!(opened > mutants / 4 && errors > mutants / 8, "{opened} opened, {errors} with errors");
     }
+    evidence.end();
 }

@@ -11,32 +11,42 @@ use vectra::{Durability, Metric};
 use vectra_core::io::sim::SyncSite;
 
 use crate::crash::Sweep;
+use crate::evidence::Evidence;
 use crate::world::{MODELS, lazy_script, script, tiny};
 
 /// Seeds after which a sync counts as unnecessary.
 const SEEDS: u64 = 6;
 
-/// Functions whose syncs are left out by other tests: file, function, the module of the test.
+/// Functions whose syncs are left out by other tests: file, function, package and test. `cargo xtask faults` runs them, too.
 const ELSEWHERE: [(&str, &str, &str); 13] = [
     // Without it a damage is not provable, but no power cut loses anything.
-    ("vectra-wal/src/mark.rs", "mark", "vectra-wal::it syncs"),
+    ("vectra-wal/src/mark.rs", "mark", "vectra-wal syncs::without_any_one_sync_the_sweep_fails"),
     // Only where a crash tore a seal.
-    ("vectra-wal/src/seal.rs", "cut", "vectra-wal::it seals"),
-    ("vectra-tier/src/store/local.rs", "prepare", "vectra-tier::it crash"),
+    ("vectra-wal/src/seal.rs", "cut", "vectra-wal seals::what_was_cut_off_stays_so_by_its_sync"),
+    ("vectra-tier/src/store/local.rs", "prepare", "vectra-tier crash::every_sync_is_needed"),
     // Only where parts move to an object store and back.
-    ("vectra-tier/src/store/local.rs", "sync", "vectra-tier::it tiered_crash"),
-    ("vectra-tier/src/store/local.rs", "copy_in", "vectra-tier::it tiered_crash"),
+    (
+        "vectra-tier/src/store/local.rs",
+        "sync",
+        "vectra-tier tiered_crash::every_sync_of_a_moving_part_is_needed",
+    ),
+    (
+        "vectra-tier/src/store/local.rs",
+        "copy_in",
+        "vectra-tier tiered_crash::every_sync_of_a_moving_part_is_needed",
+    ),
     // Only where somebody reads beside the writer, or a manifest is damaged.
-    ("vectra-wal/src/follow.rs", "make_durable", "vectra-wal::it follow"),
-    ("vectra/src/manifest/quarantine.rs", "quarantine", "fallback"),
+    ("vectra-wal/src/follow.rs", "make_durable", "vectra-wal follow::what_is_shown_survives"),
+    ("vectra/src/manifest/quarantine.rs", "quarantine", "vectradb fallback::what_is_set_aside_survives"),
     // Only where a backup is made, or restored.
-    ("vectra/src/backup/bring.rs", "copy", "backup_syncs"),
-    ("vectra/src/backup/folder.rs", "drop_note", "backup_syncs"),
-    ("vectra/src/backup/folder.rs", "publish", "backup"),
-    ("vectra/src/backup/folder.rs", "prune", "backup_syncs"),
-    ("vectra/src/backup/note.rs", "write", "backup_syncs"),
-    ("vectra/src/manifest/store.rs", "withdraw", "backup_syncs"),
+    ("vectra/src/backup/bring.rs", "copy", BACKUPS),
+    ("vectra/src/backup/folder.rs", "drop_note", BACKUPS),
+    ("vectra/src/backup/folder.rs", "publish", "vectradb backup::regress_what_is_reused_is_durable"),
+    ("vectra/src/backup/folder.rs", "prune", BACKUPS),
+    ("vectra/src/backup/note.rs", "write", BACKUPS),
+    ("vectra/src/manifest/store.rs", "withdraw", "vectradb backup_syncs::a_withdrawn_backup"),
 ];
+const BACKUPS: &str = "vectradb backup_syncs::every_sync_of_a_backup_and_a_restore_is_needed";
 
 /// A line of the source that asks for a sync.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,12 +57,25 @@ struct Place {
 }
 
 impl Place {
+    fn of_caller(site: &SyncSite) -> Self {
+        let function = "by the function that it calls".to_owned();
+        Self { file: format!("/../{}", site.file), line: site.line as usize, function }
+    }
+
     fn is(&self, site: &SyncSite) -> bool {
         self.line == site.line as usize && self.file.ends_with(&format!("/{}", site.file))
     }
 
-    fn is_among(&self, list: &[(&str, &str, &str)]) -> bool {
-        list.iter().any(|(file, function, _)| self.file.ends_with(file) && self.function == *function)
+    /// The test elsewhere that leaves it out.
+    fn elsewhere(&self) -> Option<&'static str> {
+        let mut found = ELSEWHERE.iter().filter(|(file, ..)| self.file.ends_with(&format!("/{file}")));
+        found.find(|(_, function, _)| self.function == *function).map(|(.., test)| *test)
+    }
+
+    /// Its name in records.
+    fn name(&self) -> String {
+        let file = self.file.rsplit_once("/../").map_or(&*self.file, |(_, file)| file);
+        format!("{file}:{} ({})", self.line, self.function)
     }
 }
 
@@ -114,35 +137,54 @@ fn places(file: &str, text: &str, found: &mut BTreeSet<Place>) {
     }
 }
 
-#[test]
-fn leaving_out_any_one_sync_is_noticed() {
+/// Every line of the sources that asks for a sync, or passes its place on to one that is reached.
+fn all_places(reached: &BTreeSet<SyncSite>) -> BTreeSet<Place> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut asked = BTreeSet::new();
     for source in ["vectra/src", "vectra-wal/src", "vectra-tier/src"] {
         asked_for(&root.join(source), &mut asked);
     }
     assert!(!asked.is_empty(), "the sources are where they were");
+    let callers = reached.iter().filter(|site| !asked.iter().any(|place| place.is(site)));
+    let callers: Vec<Place> = callers.map(Place::of_caller).collect();
+    asked.extend(callers);
+    asked
+}
+
+#[test]
+fn leaving_out_any_one_sync_is_noticed() {
+    let what = "each call site of a sync left out in turn: who notices";
+    let mut evidence = Evidence::begin("m1", "sites", what);
     let reached: BTreeSet<SyncSite> = (0..3).flat_map(sites).collect();
-    let unreached: Vec<&Place> = asked
-        .iter()
-        .filter(|place| !reached.iter().any(|site| place.is(site)))
-        .filter(|place| !place.is_among(&ELSEWHERE))
-        .collect();
+    let asked = all_places(&reached);
+    let (mut unreached, mut unnoticed) = (Vec::new(), Vec::new());
+    for place in &asked {
+        evidence.add("call sites", 1);
+        if let Some(test) = place.elsewhere() {
+            evidence.add("left out by a test of their own", 1);
+            evidence.find(place.name(), format!("left out by {test}"));
+            continue;
+        }
+        let Some(site) = reached.iter().find(|site| place.is(site)) else {
+            unreached.push(place);
+            continue;
+        };
+        match noticed(*site) {
+            Some(broken) => {
+                evidence.add("noticed by the sweep", 1);
+                evidence.find(place.name(), broken);
+            }
+            None => unnoticed.push(site),
+        }
+    }
     assert!(
         unreached.is_empty(),
         "no scenario reaches {unreached:#?}: extend one, or leave them out in a test and name it in ELSEWHERE"
     );
-    let elsewhere = |site: &SyncSite| asked.iter().any(|place| place.is(site) && place.is_among(&ELSEWHERE));
-    let mut unnoticed = Vec::new();
-    for site in reached.iter().filter(|site| !elsewhere(site)) {
-        match noticed(*site) {
-            Some(what) => println!("{}:{} is missed: {what}", site.file, site.line),
-            None => unnoticed.push(site),
-        }
-    }
     assert!(unnoticed.is_empty(), "nobody misses the syncs at {unnoticed:#?}");
     for (file, function, test) in ELSEWHERE {
-        let exists = asked.iter().any(|place| place.is_among(&[(file, function, test)]));
+        let exists = asked.iter().any(|place| place.elsewhere() == Some(test) && place.function == function);
         assert!(exists, "{function} in {file} asks for no sync any more: take it off the list");
     }
+    evidence.end();
 }

@@ -1,6 +1,5 @@
 //! Forging: real indexes taken apart, changed, and put together again so that every checksum is right.
 
-mod evidence;
 mod exercise;
 mod folder;
 pub(crate) mod golden;
@@ -10,9 +9,9 @@ mod material;
 mod mutate;
 mod part;
 
-pub(crate) use evidence::{Evidence, is_long};
 pub(crate) use exercise::{Outcome, Road, exercise};
 pub(crate) use folder::{Folder, ROOT, writable};
+pub(crate) use guard::Guarded;
 pub(crate) use material::{Sandbox, VECTOR, large, minimal, small};
 pub(crate) use mutate::mutate;
 pub(crate) use part::ForgedPart;
