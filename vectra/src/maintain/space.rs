@@ -165,7 +165,9 @@ impl Engine {
         // What waits in memory becomes parts, and so does what was logged since.
         let needed =
             space.reserve.saturating_add(self.unsealed_bytes()).saturating_add(since.saturating_mul(2));
-        if since < space.look_every() && space.free.load(Ordering::Relaxed) > needed {
+        // Near the end somebody else may have taken the last of it a moment ago: then each batch looks.
+        let is_roomy = space.free.load(Ordering::Relaxed) > needed.saturating_add(space.reserve);
+        if since < space.look_every() && is_roomy {
             return Ok(());
         }
         let free = space.look();
@@ -226,6 +228,20 @@ impl Engine {
             format!("rewriting segments takes {bytes} bytes, and {} are free", space.look()),
             "delete more items or make room on the disk",
         ))
+    }
+
+    /// Refuses to seal `bytes` that nobody asked for where too little would be left for the log: otherwise seals that wait for
+    /// room take the ballast from the deletes that it was dropped for.
+    pub(crate) fn leave_room_to_delete(&self, bytes: u64) -> Result<()> {
+        let space = &self.maintenance.space;
+        let free = space.look();
+        if free < bytes.saturating_add((space.reserve / 2).min(LOOK_EVERY)) {
+            return Err(no_room(
+                format!("sealing takes {bytes} bytes, and {free} are free"),
+                "delete items, call `compact`, or make room on the disk",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether there is room for the small files that tidying up takes.

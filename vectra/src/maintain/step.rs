@@ -45,8 +45,9 @@ impl Engine {
 
     /// Seals, freezes or commits something; whether there was anything.
     fn urgent_step(&self, task: &Task) -> Result<bool> {
+        let wanted = task.request.goal > Goal::Background;
         for number in 0..self.shards.len() {
-            if self.seal_oldest(number)? {
+            if self.seal_oldest(number, wanted)? {
                 return Ok(true);
             }
         }

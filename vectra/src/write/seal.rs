@@ -39,7 +39,7 @@ impl Engine {
     }
 
     /// Seals the oldest frozen segment of a shard; false if there is none.
-    pub(crate) fn seal_oldest(&self, number: usize) -> Result<bool> {
+    pub(crate) fn seal_oldest(&self, number: usize, asked: bool) -> Result<bool> {
         let Some(frozen) = self.cell.load().shards[number].frozen.first().cloned() else { return Ok(false) };
         let mut fresh = Fresh::new(self);
         let output_number = self.next_number();
@@ -48,7 +48,12 @@ impl Engine {
         let pin = self.cell.load().visible_lsn;
         let mut map: SlotMap = vec![None; frozen.len() as usize];
         let mut output = None;
-        if frozen.visible_count(pin) > 0 {
+        let live = u64::from(frozen.visible_count(pin));
+        if live > 0 {
+            if !asked {
+                let bytes = frozen.bytes() as u64 / u64::from(frozen.len()).max(1) * live;
+                self.leave_room_to_delete(bytes / 4 * 5)?;
+            }
             let mut writer = TruthWriter::begin(&*self.store, &self.settings)?;
             for (slot, new) in map.iter_mut().enumerate() {
                 *new = copy_row(&frozen, slot as u32, pin, &mut writer)?;

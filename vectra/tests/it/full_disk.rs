@@ -15,6 +15,9 @@ use vectra_core::io::sim::SimFs;
 use crate::evidence::{Evidence, target};
 use crate::world::{MODELS, World};
 
+/// The size of the ballast on a real volume.
+const BALLAST: u64 = 12 << 20;
+
 /// An index on a small volume, and what it should hold.
 struct Bed {
     fs: Arc<dyn Fs>,
@@ -65,9 +68,12 @@ impl Bed {
         }
     }
 
-    /// On a real volume the ballast is made by a thread of low priority, in its own time.
+    /// On a real volume the ballast is made by a thread of low priority, in its own time; whoever takes all room before it
+    /// is whole leaves the index without one.
     fn wait_for_ballast(&self) {
-        let there = || self.fs.exists(&self.path().join("ballast")).expect("a folder");
+        let path = self.path().join("ballast");
+        let len = || self.fs.open(&path, Access::Read).and_then(|file| file.len()).unwrap_or(0);
+        let there = || len() >= BALLAST;
         for _ in 0..2_000 {
             if self.world.is_some() || there() {
                 return;
@@ -306,7 +312,7 @@ fn a_real_volume_fills_and_drains() {
     (settings.log_bytes_min, settings.log_bytes_max) = (256 << 10, 2 << 20);
     let mut bed = Bed {
         fs: Arc::new(OsFs::new()),
-        builder: |_| Builder::new().threads(1).disk_reserve(8 << 20).ballast(12 << 20),
+        builder: |_| Builder::new().threads(1).disk_reserve(8 << 20).ballast(BALLAST),
         world: None,
         volume: volume.0.path().to_owned(),
         settings,
