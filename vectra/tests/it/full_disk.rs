@@ -202,6 +202,30 @@ fn a_simulated_disk_fills_and_drains() {
     evidence.end();
 }
 
+/// The index looked at the volume while there was room, and somebody took all of it since.
+#[test]
+fn what_somebody_else_took_is_seen_before_a_delete() {
+    let mut bed = simulated();
+    // Every few deletes begin a new log file, which takes room.
+    bed.settings.log_bytes_max = bed.settings.log_bytes_min;
+    let index = (bed.builder)(&bed).create(bed.path(), bed.settings.clone()).expect("a new volume");
+    let free = |bed: &Bed| bed.fs.free_space(Path::new("/")).expect("asked");
+    while free(&bed) > 240 << 10 {
+        let ids = bed.next..bed.next + bed.batch;
+        index.insert_items(ids.clone().map(|n| bed.item(n)).collect()).expect("there is room");
+        bed.live.extend(ids.clone());
+        bed.next = ids.end;
+        index.flush().expect("there is room");
+        bed.world.as_ref().expect("simulated").spawner.run_all();
+    }
+    assert!(free(&bed) > 160 << 10, "{}", free(&bed));
+    assert!(bed.fs.exists(&bed.path().join("ballast")).expect("a folder"));
+    bed.occupy();
+    bed.delete_most(&index, 0);
+    index.compact().expect("compaction works on a full disk");
+    bed.check(&index);
+}
+
 #[test]
 fn a_log_that_met_a_full_disk_opens_again_with_the_room_of_the_ballast() {
     let mut bed = simulated();
