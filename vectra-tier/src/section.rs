@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use vectra_core::codec::crc32c;
-use vectra_core::io::Blob;
+use vectra_core::io::{Blob, Reads};
 use vectra_core::memory::AlignedBuf;
 
 use crate::container::{Entry, PAGE};
@@ -115,6 +115,7 @@ impl Section {
         }
         let mut copy = AlignedBuf::zeroed(self.len());
         for (page, (to, from)) in copy.chunks_mut(PAGE).zip(self.0.blob.chunks(PAGE)).enumerate() {
+            self.0.fetch(page);
             to.copy_from_slice(from);
             // While it is still in the cache.
             self.0.check_page(page, to)?;
@@ -141,9 +142,19 @@ impl Inner {
             return Ok(());
         }
         let start = page * PAGE;
+        self.fetch(page);
         self.check_page(page, &self.blob[start..self.blob.len().min(start + PAGE)])?;
         word.fetch_or(bit, Ordering::Release);
         Ok(())
+    }
+
+    /// Has the system read a page that is not in its cache at once, not one small piece after the other; and no more than
+    /// this page, so that queries that wait for the disk meanwhile wait for no more than that.
+    fn fetch(&self, page: usize) {
+        let start = page * PAGE;
+        if let Some(bytes) = self.blob.slice(start..self.blob.len().min(start + PAGE)) {
+            bytes.expect(Reads::Soon);
+        }
     }
 
     /// Compares `bytes`, which are to be those of `page`, with its checksum.

@@ -23,6 +23,15 @@ pub struct Blob {
     range: Range<usize>,
 }
 
+/// How bytes will be read; a hint to the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Here and there: what lies around a byte that is read is not worth fetching.
+    Scattered,
+    /// All of them, in a moment.
+    Soon,
+}
+
 impl Blob {
     /// Takes over an owned buffer.
     pub fn from_buf(buf: AlignedBuf) -> Self {
@@ -49,6 +58,25 @@ impl Blob {
         }
         let start = self.range.start + range.start;
         Some(Self { source: self.source.clone(), range: start..start + range.len() })
+    }
+
+    /// Tells the system how the bytes will be read, where they come from a mapped file. Changes nothing but the time that
+    /// reads take that miss the system's cache.
+    pub fn expect(&self, reads: Reads) {
+        match &self.source {
+            Source::Heap(_) => _ = reads,
+            #[cfg(all(feature = "mmap", unix))]
+            Source::Mapped(map) => {
+                let advice = match reads {
+                    Reads::Scattered => memmap2::Advice::Random,
+                    Reads::Soon => memmap2::Advice::WillNeed,
+                };
+                // A system that takes no hints reads as it always does.
+                _ = map.advise_range(advice, self.range.start, self.range.len());
+            }
+            #[cfg(all(feature = "mmap", not(unix)))]
+            Source::Mapped(_) => {}
+        }
     }
 
     /// Whether the bytes live in memory of our own (not in a mapped file).
@@ -111,5 +139,24 @@ mod tests {
         assert!(blob.slice(64..72).expect("inside").as_pod::<u64>().is_some());
         assert!(blob.slice(1..9).expect("inside").as_pod::<u64>().is_none(), "misaligned");
         assert!(blob.slice(0..9).expect("inside").as_pod::<u64>().is_none(), "odd length");
+    }
+
+    #[test]
+    fn hints_change_no_bytes() {
+        use crate::io::{Access, Fs, OsFs};
+
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (fs, path) = (OsFs::new(), dir.path().join("file"));
+        let bytes: Vec<u8> = (0..100_000_u32).map(|i| (i % 251) as u8).collect();
+        fs.create_new(&path).expect("a new file").write_all_at(&bytes, 0).expect("space");
+        let mapped = fs.open(&path, Access::Read).expect("it is there").map().expect("readable");
+        for blob in [mapped, Blob::copy_of(&bytes)] {
+            for (reads, range) in
+                [(Reads::Scattered, 0..100_000), (Reads::Soon, 4097..9001), (Reads::Soon, 7..7)]
+            {
+                blob.slice(range).expect("inside").expect(reads);
+                assert_eq!(*blob, bytes[..]);
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ mod os;
 #[cfg(any(test, feature = "testing"))]
 pub mod sim;
 
-pub use blob::Blob;
+pub use blob::{Blob, Reads};
 pub use mem::MemFs;
 pub use os::OsFs;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vectra_core::admit::{Admit, Bits, mask_of_len};
 use vectra_core::index::{AnnIndex, SearchCounts, SearchParams};
-use vectra_core::io::Blob;
+use vectra_core::io::{Blob, Reads};
 use vectra_core::pool::Pool;
 use vectra_core::scorer::{Scorer, VectorStore};
 use vectra_core::{Metric, Neighbor};
@@ -36,7 +36,14 @@ impl SealedIndex {
     /// The codes and the graph as the disk gives them: every access is checked, the content is not.
     /// For a segment of `rows` rows.
     pub(crate) fn open(part: Arc<PartHandle>, rows: u32, dim: usize, metric: Metric) -> Result<Self> {
-        Self::from_sections(part, rows, dim, metric, |section| Ok(section.bytes().clone()))
+        let is_walked = part.has(GRAPH, DEFAULT_FIELD);
+        Self::from_sections(part, rows, dim, metric, |section| {
+            let blob = section.bytes().clone();
+            if is_walked {
+                blob.expect(Reads::Scattered);
+            }
+            Ok(blob)
+        })
     }
 
     /// The same codes and graph in memory of our own, every page and every link of them verified there.
