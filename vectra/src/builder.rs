@@ -10,7 +10,7 @@ use vectra_wal::DumpEntry;
 
 use crate::backup::{RestoreReport, restore_in};
 use crate::create;
-use crate::dump::{LoggedOp, dump_in};
+use crate::dump::{LoggedContent, dump_in};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
 use crate::maintain::Upkeep;
@@ -253,7 +253,7 @@ impl Builder {
     pub fn dump_log(
         self,
         path: impl AsRef<Path>,
-        visit: &mut dyn FnMut(DumpEntry<'_>, Option<Vec<LoggedOp>>),
+        visit: &mut dyn FnMut(DumpEntry<'_>, Option<LoggedContent>),
     ) -> Result<()> {
         dump_in(&self.outside()?, &absolute(path.as_ref())?, visit)
     }

@@ -49,7 +49,7 @@ pub mod fuzzing;
 pub use crate::backup::{BackupOptions, BackupReport, RestoreReport, restore};
 pub use crate::builder::Builder;
 pub use crate::checkpoint::CheckpointInfo;
-pub use crate::dump::{Effect, LoggedOp, dump_log};
+pub use crate::dump::{Effect, LoggedContent, LoggedLoad, LoggedOp, dump_log};
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::index::{DeferGuard, Index, mongo, mongo_json};
 pub use crate::item::{Hit, Item, ItemUpdate, Page, metadata_from_json, metadata_to_json};

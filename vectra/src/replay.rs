@@ -11,7 +11,7 @@ use vectra_tier::PartStore;
 use vectra_wal::{Frame, Log};
 
 use crate::engine::{Committed, Engine, publish_effects};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::folder::process;
 use crate::maintain::{Derived, Maintenance, Space};
 use crate::manifest::{Manifest, ManifestStore};
@@ -25,8 +25,8 @@ use crate::snapshot::{ShardState, SnapshotCell, State};
 use crate::sync::RwLock;
 use crate::tiers::Stores;
 use crate::write::batch::update_op;
-use crate::write::bulk::frame::FRAME_LOAD;
-use crate::write::op::{self, FRAME_BATCH, Op};
+use crate::write::frame::{Logged, Shape};
+use crate::write::op::Op;
 use crate::write::shard::Shard;
 use crate::write::stage::{Stage, find_live};
 
@@ -78,19 +78,15 @@ impl Parts {
 
     /// Applies one frame of the log: a pure function of the frame and what came before.
     pub(crate) fn replay(&self, manifest: &Manifest, frame: &Frame<'_>) -> Result<()> {
-        if frame.kind == FRAME_LOAD {
-            self.replay_load(manifest, frame)?;
-            self.show(frame.first_lsn);
-            return Ok(());
-        }
-        if frame.kind != FRAME_BATCH {
-            let text =
-                format!("the log holds a frame of kind {}, which this program does not know", frame.kind);
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
-        let dim = self.settings.dim as usize;
-        let ops = op::decode(frame.payload, frame.op_count, dim, self.settings.element)
-            .map_err(|e| Error::caused(ErrorKind::Corrupt, "a frame of the log cannot be read", e))?;
+        let shape = Shape::of(&self.settings, self.shards.len());
+        let ops = match Logged::decode(shape, frame.kind, frame.op_count, frame.payload)? {
+            Logged::Batch(ops) => ops,
+            Logged::Load(load) => {
+                self.replay_load(manifest, load, frame.first_lsn)?;
+                self.show(frame.first_lsn);
+                return Ok(());
+            }
+        };
         for (position, op) in ops.into_iter().enumerate() {
             let number = usize::from(self.router.route(&op.id().encode()));
             let lsn = frame.first_lsn + position as u64;

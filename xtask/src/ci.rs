@@ -89,12 +89,20 @@ fn plan(tools: Tools) -> Vec<Step> {
         },
         Step { name: "examples", action: Action::Examples },
         step("doctests", &["test", "--workspace", "--doc"]),
+        models("models of the log", &["-p", "vectra-wal", "--test", "it"]),
+        models("models of the facade", &["-p", "vectradb", "--lib"]),
         if tools.nextest {
             step("tests", &["nextest", "run", "--workspace"])
         } else {
             step("tests", &["test", "--workspace", "--lib", "--bins", "--tests"])
         },
     ]
+}
+
+/// What loom tries in every order of the threads. In a folder of its own: the flag makes everything be built anew.
+fn models(name: &'static str, tests: &[&'static str]) -> Step {
+    let arguments = [&["test"], tests, &["--target-dir", "target/loom", "interleavings"]].concat();
+    Step { name, action: Action::Cargo { arguments, variable: Some(("RUSTFLAGS", "--cfg loom")) } }
 }
 
 impl Tools {

@@ -112,15 +112,21 @@ fn the_log_is_shown_with_what_is_damaged() {
         index.insert_item(vectra::Item::new("a", [1.0, 0.0])).expect("inserted");
         index.insert_items(vec![vectra::Item::new(7_u64, [1.0, 1.0])]).expect("inserted");
         index.delete_item("a").expect("deleted");
+        let mut loader = index.bulk_loader().replacing();
+        loader.push(vectra::Item::new(7_u64, [0.5, 1.0])).expect("loaded");
+        loader.push(vectra::Item::new(8_u64, [0.5, 0.5])).expect("loaded");
+        loader.finish().expect("loaded");
     }
     let text = place.vectra("wal dump index").ok();
     assert!(text.contains("LSN 1..=1: put a") && text.contains("LSN 3..=3: delete a"), "{text}");
+    assert!(text.contains("LSN 4..=4: load of 2 rows in 1 segments, 1 of them new versions"), "{text}");
     let entries = |text: &str| -> Vec<serde_json::Value> {
         text.lines().map(|line| serde_json::from_str(line).expect("an object per line")).collect()
     };
     let shown = entries(&place.vectra("wal dump index --json").ok());
     assert_eq!(shown[0]["entry"], "file");
     assert_eq!(shown[2]["ops"], json!([{"lsn": 2, "op": "put", "id": 7}]));
+    assert_eq!(shown[4]["load"], json!({"rows": 2, "segments": 1, "replaced": [7]}));
 
     let log = place.path("index/wal").join(shown[0]["name"].as_str().expect("a name"));
     let mut bytes = std::fs::read(&log).expect("read");
@@ -138,6 +144,6 @@ fn the_log_is_shown_with_what_is_damaged() {
     let lossy = place.vectra("salvage index --out saved");
     assert_eq!(lossy.code, 6);
     assert!(lossy.out.contains("lost writes from LSN 1 to 1"), "{lossy:?}");
-    assert_eq!(place.items("saved"), 1);
+    assert_eq!(place.items("saved"), 2);
     place.vectra("wal dump nowhere").refused(3, "holds no log", "vectra");
 }

@@ -12,8 +12,9 @@ use vectra_wal::{FileLog, Frame, Lsn};
 use super::SalvageReport;
 use super::harvest::{Harvest, print};
 use super::plan::Plan;
-use crate::write::bulk::frame::{FRAME_LOAD, LoadFrame};
-use crate::write::op::{self, FRAME_BATCH, Op};
+use crate::write::bulk::frame::LoadFrame;
+use crate::write::frame::{FrameError, Logged, Shape};
+use crate::write::op::Op;
 
 /// What became of an id.
 #[derive(Debug, Default)]
@@ -48,15 +49,18 @@ pub(super) fn loads(fs: &dyn Fs, damaged: &Path, plan: &Plan) -> Vec<(Lsn, LoadF
     let mut loads = Vec::new();
     let Some(index) = plan.index else { return loads };
     let mut visit = |frame: Frame<'_>| {
-        if frame.kind == FRAME_LOAD
-            && let Ok(load) = LoadFrame::decode(frame.payload, plan.covered.len())
-        {
+        if let Ok(Logged::Load(load)) = content(plan, &frame) {
             loads.push((frame.first_lsn, load));
         }
         Ok(())
     };
     _ = FileLog::salvage(fs, &damaged.join("wal"), index, &mut visit);
     loads
+}
+
+fn content(plan: &Plan, frame: &Frame<'_>) -> Result<Logged, FrameError> {
+    let shape = Shape::of(&plan.settings, plan.covered.len());
+    Logged::decode(shape, frame.kind, frame.op_count, frame.payload)
 }
 
 /// Reads the log as far as it can be read.
@@ -77,23 +81,12 @@ pub(super) fn read(
     let covered = plan.covered.iter().min().copied().unwrap_or(0);
     let sound = harvest.damaged.is_empty();
     let floor = if sound { covered.saturating_add(1) } else { 1 };
-    let (dim, element) = (plan.settings.dim as usize, plan.settings.element);
     let mut odd = Vec::new();
     let mut visit = |frame: Frame<'_>| {
         let (first, last) = (frame.first_lsn, frame.last_lsn());
-        if frame.kind == FRAME_LOAD {
-            match LoadFrame::decode(frame.payload, plan.covered.len()) {
-                Ok(load) => replace(&mut writes, plan, harvest, load, first),
-                Err(problem) => odd.push((first, last, problem.to_string())),
-            }
-            return Ok(());
-        }
-        let ops = match frame.kind {
-            FRAME_BATCH => op::decode(frame.payload, frame.op_count, dim, element).map_err(|e| e.to_string()),
-            kind => Err(format!("a frame of kind {kind}")),
-        };
-        match ops {
-            Ok(ops) => {
+        match content(plan, &frame) {
+            Ok(Logged::Load(load)) => replace(&mut writes, plan, harvest, load, first),
+            Ok(Logged::Batch(ops)) => {
                 for (op, lsn) in ops.into_iter().zip(first..) {
                     let shard = usize::from(plan.shard_map.route(&op.id().encode()));
                     if lsn > plan.covered[shard] || harvest.damaged.contains(&shard) {
@@ -101,7 +94,7 @@ pub(super) fn read(
                     }
                 }
             }
-            Err(problem) => odd.push((first, last, problem)),
+            Err(problem) => odd.push((first, last, format!("{problem}{}", Cause(&problem)))),
         }
         Ok(())
     };

@@ -22,8 +22,8 @@ use crate::manifest::{Chain, Loaded, Manifest, ManifestStore, SegmentEntry, tota
 use crate::progress::{Meter, Watch};
 use crate::reader::{BothPinned, pin_both};
 use crate::recover::{Outside, log_options, no_index, open_log_error};
-use crate::write::bulk::frame::{FRAME_LOAD, LoadFrame, LoadedSegment};
-use crate::write::op::{self, FRAME_BATCH};
+use crate::write::bulk::frame::LoadedSegment;
+use crate::write::frame::{Logged, Shape};
 
 /// How often the log is looked at again before it is called damaged.
 const LOG_CHECKS: u32 = 3;
@@ -291,25 +291,20 @@ impl Report {
 
     /// Every frame, and every operation in it.
     fn check_log(&mut self, fs: &dyn Fs, root: &Path, manifest: &Manifest) -> Result<Checked> {
-        let settings = &manifest.settings;
+        let shape = Shape::of(&manifest.settings, manifest.shards.len());
         let mut loads = Vec::new();
-        let mut visit = |frame: Frame<'_>| match frame.kind {
-            FRAME_BATCH => op::decode(frame.payload, frame.op_count, settings.dim as usize, settings.element)
-                .map(drop)
-                .map_err(Into::into),
-            FRAME_LOAD => {
-                let lsn = frame.first_lsn;
-                let load = LoadFrame::decode(frame.payload, manifest.shards.len())?;
-                let unnamed = |segment: &LoadedSegment| {
-                    let shard = &manifest.shards[usize::from(segment.shard)];
-                    lsn > shard.covered_lsn && lsn > shard.attached_lsn
-                };
+        let mut visit = |frame: Frame<'_>| {
+            let lsn = frame.first_lsn;
+            let unnamed = |segment: &LoadedSegment| {
+                let shard = &manifest.shards[usize::from(segment.shard)];
+                lsn > shard.covered_lsn && lsn > shard.attached_lsn
+            };
+            if let Logged::Load(load) = Logged::decode(shape, frame.kind, frame.op_count, frame.payload)? {
                 // Seen once more when the log is looked at again.
                 loads.retain(|(seen, _)| *seen != lsn);
                 loads.extend(load.segments.into_iter().filter(unnamed).map(|segment| (lsn, segment)));
-                Ok(())
             }
-            kind => Err(format!("a frame of kind {kind}").into()),
+            Ok(())
         };
         let mut check = || FileLog::check(fs, &root.join("wal"), log_options(manifest), &mut visit);
         let mut checked = check();

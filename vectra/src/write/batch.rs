@@ -6,7 +6,8 @@ use std::sync::Arc;
 use vectra_core::{ItemId, Value};
 use vectra_wal::{Durability, Lsn};
 
-use super::op::{FRAME_BATCH, Op, encode};
+use super::frame::FRAME_BATCH;
+use super::op::{Op, encode};
 use super::shard::ShardWriter;
 use super::stage::{Live, Stage, find_live};
 use super::validate::Shown;

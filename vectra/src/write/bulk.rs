@@ -14,8 +14,9 @@ use vectra_core::ItemId;
 use vectra_core::distance::ElementKind;
 use vectra_wal::{Durability, Lsn};
 
-use self::frame::{FRAME_LOAD, LoadFrame, LoadedSegment};
+use self::frame::{LoadFrame, LoadedSegment};
 use super::batch::{BATCH_BYTES_MAX, Receipt};
+use super::frame::FRAME_LOAD;
 use super::op::Op;
 use super::shard::{Change, Effect, ShardWriter};
 use super::stage::{Live, Stage, find_live};

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod bulk;
+pub(crate) mod frame;
 pub(crate) mod op;
 pub(crate) mod seal;
 pub(crate) mod shard;

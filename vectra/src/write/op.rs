@@ -12,9 +12,6 @@ use vectra_core::{ItemId, Value};
 
 use crate::segment::sections::DEFAULT_FIELD;
 
-/// The kind of a frame that carries operations.
-pub(crate) const FRAME_BATCH: u8 = 1;
-
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const UPDATE: u8 = 3;

@@ -9,9 +9,6 @@ use vectra_wal::Lsn;
 
 use crate::manifest::{SegmentEntry, Tier};
 
-/// The kind of a frame that names parts.
-pub(crate) const FRAME_LOAD: u8 = 2;
-
 /// A segment that a load made.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LoadedSegment {

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use vectra_core::ItemId;
-use vectra_wal::{Frame, Lsn};
+use vectra_wal::Lsn;
 
 use super::arrival;
 use super::frame::{LoadFrame, LoadedSegment};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::manifest::{Manifest, ShardEntry};
 use crate::replay::Parts;
 use crate::segment::open::open_segment;
@@ -21,10 +21,7 @@ impl Parts {
     ///
     /// Per shard, nothing is done if the parts cover the frame; where the manifest names the load's segments already (or
     /// what they were merged into), only unsealed rows can still have to die.
-    pub(crate) fn replay_load(&self, manifest: &Manifest, frame: &Frame<'_>) -> Result<()> {
-        let unreadable = |e| Error::caused(ErrorKind::Corrupt, "a frame of the log cannot be read", e);
-        let load = LoadFrame::decode(frame.payload, self.shards.len()).map_err(unreadable)?;
-        let lsn = frame.first_lsn;
+    pub(crate) fn replay_load(&self, manifest: &Manifest, load: LoadFrame, lsn: Lsn) -> Result<()> {
         for id in load.dead {
             let number = usize::from(self.router.route(&id.encode()));
             let entry = &manifest.shards[number];
