@@ -5,8 +5,8 @@
 
 use vectra_core::codec::crc32c;
 
-use crate::frame::{CONTROL_CHECKPOINT, CONTROL_MARK, CONTROL_SEAL, FrameFault, FrameHeader};
-use crate::log::{Checkpoint, Lsn};
+use crate::frame::{CONTROL_ANCHOR, CONTROL_MARK, CONTROL_SEAL, FrameFault, FrameHeader};
+use crate::log::{Anchor, Lsn};
 use crate::writer::Tail;
 
 /// What a control frame says: one that the log wrote for itself.
@@ -18,7 +18,7 @@ pub enum Control {
     /// Everything before was durable when this was written.
     Mark,
     /// The owner has published this.
-    Checkpoint(Checkpoint),
+    Anchor(Anchor),
 }
 
 impl Control {
@@ -27,10 +27,10 @@ impl Control {
         let control = match kind {
             CONTROL_SEAL => payload.try_into().ok().map(|seq| Self::Seal(u64::from_le_bytes(seq))),
             CONTROL_MARK => payload.is_empty().then_some(Self::Mark),
-            CONTROL_CHECKPOINT => payload.split_first_chunk().and_then(|(generation, digest)| {
+            CONTROL_ANCHOR => payload.split_first_chunk().and_then(|(generation, digest)| {
                 let generation = u64::from_le_bytes(*generation);
                 let digest = digest.try_into().ok()?;
-                (generation > 0).then_some(Self::Checkpoint(Checkpoint { generation, digest }))
+                (generation > 0).then_some(Self::Anchor(Anchor { generation, digest }))
             }),
             _ => return Err(FrameFault::Unsupported("a control frame of a newer version")),
         };
@@ -47,9 +47,7 @@ impl Control {
         let (kind, payload) = match self {
             Self::Seal(seq) => (CONTROL_SEAL, seq.to_le_bytes().to_vec()),
             Self::Mark => (CONTROL_MARK, Vec::new()),
-            Self::Checkpoint(c) => {
-                (CONTROL_CHECKPOINT, [&c.generation.to_le_bytes()[..], &c.digest].concat())
-            }
+            Self::Anchor(c) => (CONTROL_ANCHOR, [&c.generation.to_le_bytes()[..], &c.digest].concat()),
         };
         let header = FrameHeader {
             payload_len: payload.len() as u32,
@@ -74,8 +72,8 @@ mod tests {
     use crate::frame::FRAME_HEADER_LEN;
 
     fn all() -> [Control; 3] {
-        let checkpoint = Checkpoint { generation: 7, digest: [9; 16] };
-        [Control::Seal(3), Control::Mark, Control::Checkpoint(checkpoint)]
+        let anchor = Anchor { generation: 7, digest: [9; 16] };
+        [Control::Seal(3), Control::Mark, Control::Anchor(anchor)]
     }
 
     #[test]
@@ -94,14 +92,14 @@ mod tests {
 
     #[test]
     fn a_content_of_another_length_is_refused() {
-        for kind in [CONTROL_SEAL, CONTROL_MARK, CONTROL_CHECKPOINT] {
+        for kind in [CONTROL_SEAL, CONTROL_MARK, CONTROL_ANCHOR] {
             for len in 0..40 {
                 let suits = len == [8, 0, 24][usize::from(kind) - 1];
                 assert_eq!(Control::decode(kind, &vec![1; len]).is_ok(), suits, "kind {kind}, {len} bytes");
             }
         }
         assert!(
-            matches!(Control::decode(CONTROL_CHECKPOINT, &[0; 24]), Err(FrameFault::Field(_))),
+            matches!(Control::decode(CONTROL_ANCHOR, &[0; 24]), Err(FrameFault::Field(_))),
             "generation 0"
         );
         assert!(matches!(Control::decode(4, &[]), Err(FrameFault::Unsupported(_))));

@@ -14,7 +14,7 @@ use crate::error::{AppendError, OpenError, VisitError};
 use crate::frame::{Frame, PAYLOAD_BYTES_CEILING};
 use crate::group::{Group, MarkDue};
 use crate::header::FileHeader;
-use crate::log::{Checkpoint, Durability, Log, LogStats, Lsn, Ticket};
+use crate::log::{Anchor, Durability, Log, LogStats, Lsn, Ticket};
 use crate::log_file::Draft;
 use crate::recover::{Recovery, check, recover};
 use crate::salvage::{SalvageReport, salvage};
@@ -99,7 +99,7 @@ impl FileLog {
             predecessor: None,
             supersedes: 0,
             durable_lsn: options.durable_floor,
-            checkpoint: None,
+            anchor: None,
         };
         let tail = Tail { last_lsn: options.durable_floor, chain_crc: 0, hlc: 0 };
         let draft = Draft::create(&*fs, dir, header.seq).map_err(OpenError::io(dir))?;
@@ -256,8 +256,8 @@ impl Log for FileLog {
         Ok(())
     }
 
-    fn note_checkpoint(&self, checkpoint: Checkpoint) -> Result<(), AppendError> {
-        self.arrange(self.group.note_checkpoint(checkpoint)?);
+    fn note_anchor(&self, anchor: Anchor) -> Result<(), AppendError> {
+        self.arrange(self.group.note_anchor(anchor)?);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::error::{OpenError, VisitError};
 use crate::file_log::Options;
 use crate::frame::{CONTROL_SEAL, Frame, FrameFault, FrameHeader};
 use crate::header::{FILE_HEADER_LEN, Predecessor};
-use crate::log::{Checkpoint, LogStats, Lsn};
+use crate::log::{Anchor, LogStats, Lsn};
 use crate::reader::FrameReader;
 
 /// How often a file that is sealed while it is read is followed by its successor in one go.
@@ -74,7 +74,7 @@ pub struct LogTail {
     named: Option<u64>,
     /// A sync failed: what the next one says is not to be believed.
     distrusted: bool,
-    checkpoint: Option<Checkpoint>,
+    anchor: Option<Anchor>,
     stats: LogStats,
 }
 
@@ -89,7 +89,7 @@ impl LogTail {
             held: VecDeque::new(),
             named: None,
             distrusted: false,
-            checkpoint: None,
+            anchor: None,
             stats: LogStats::default(),
         }
     }
@@ -126,10 +126,10 @@ impl LogTail {
         Ok(Progress::UpTo(shown.unwrap_or(place.last_lsn)))
     }
 
-    /// The newest checkpoint that the log has noted in what was read so far: what the owner's newest must not be older
+    /// The newest anchor that the log has noted in what was read so far: what the owner's newest must not be older
     /// than. The owner publishes before it notes.
-    pub fn checkpoint(&self) -> Option<Checkpoint> {
-        self.checkpoint
+    pub fn anchor(&self) -> Option<Anchor> {
+        self.anchor
     }
 
     /// Files and bytes as they were last seen, and the frames shown.
@@ -178,7 +178,7 @@ impl LogTail {
             if at > 0 {
                 self.begin(link);
             }
-            self.checkpoint = Checkpoint::newer(self.checkpoint, link.header.checkpoint);
+            self.anchor = Anchor::newer(self.anchor, link.header.anchor);
             self.raise(link.header.durable_lsn, visit)?;
             match links.get(at + 1).and_then(|next| next.header.predecessor) {
                 Some(before) => {
@@ -301,8 +301,8 @@ impl LogTail {
         place.offset += header.frame_len();
         if header.control {
             // A note of the log to itself: it holds no operations.
-            if let Ok(Control::Checkpoint(noted)) = Control::decode(header.kind, payload) {
-                self.checkpoint = Checkpoint::newer(self.checkpoint, Some(noted));
+            if let Ok(Control::Anchor(noted)) = Control::decode(header.kind, payload) {
+                self.anchor = Anchor::newer(self.anchor, Some(noted));
             }
             return Ok(None);
         }

@@ -33,7 +33,7 @@ pub(crate) const CONTROL_SEAL: u8 = 1;
 pub(crate) const CONTROL_MARK: u8 = 2;
 
 /// Kind of the control frame that names what the owner published: generation (u64), digest (16 bytes).
-pub(crate) const CONTROL_CHECKPOINT: u8 = 3;
+pub(crate) const CONTROL_ANCHOR: u8 = 3;
 
 /// Frames begin at multiples of this.
 pub(crate) const FRAME_ALIGN: u64 = 8;

@@ -5,7 +5,7 @@
 //!  40 seq u64         48 first_lsn u64     56 salt u64
 //!  64 predecessor: seq u64 (0 = none)      72 last_lsn u64       80 len u64         88 chain_crc u32
 //!  92 reserved u32    96 supersedes u64   104 durable_lsn u64
-//! 112 checkpoint: generation u64 (0 = none)                    120 digest [16]
+//! 112 anchor: generation u64 (0 = none)                    120 digest [16]
 //! 136 zeros        4092 crc32c u32 of all before
 //! ```
 //!
@@ -14,7 +14,7 @@
 
 use vectra_core::codec::{DecodeError, Reader, Writer, crc32c};
 
-use crate::log::{Checkpoint, Lsn};
+use crate::log::{Anchor, Lsn};
 
 /// Length of a file header in bytes; the first frame begins here.
 pub(crate) const FILE_HEADER_LEN: u64 = 4096;
@@ -46,8 +46,8 @@ pub struct FileHeader {
     pub supersedes: u64,
     /// Highest LSN known durable when the file got its name.
     pub durable_lsn: Lsn,
-    /// The newest checkpoint noted before the file got its name.
-    pub checkpoint: Option<Checkpoint>,
+    /// The newest anchor noted before the file got its name.
+    pub anchor: Option<Anchor>,
 }
 
 /// How the file before a log file ended.
@@ -83,8 +83,8 @@ impl FileHeader {
         w.u64(self.epoch).u64(self.seq).u64(self.first_lsn).u64(self.salt);
         w.u64(before.seq).u64(before.last_lsn).u64(before.len).u32(before.chain_crc).u32(0);
         w.u64(self.supersedes).u64(self.durable_lsn);
-        let checkpoint = self.checkpoint.unwrap_or(Checkpoint { generation: 0, digest: [0; 16] });
-        w.u64(checkpoint.generation).bytes(&checkpoint.digest);
+        let anchor = self.anchor.unwrap_or(Anchor { generation: 0, digest: [0; 16] });
+        w.u64(anchor.generation).bytes(&anchor.digest);
         let mut bytes = w.into_bytes();
         bytes.resize(CRC_AT, 0);
         let sum = crc32c(&bytes);
@@ -119,11 +119,11 @@ impl FileHeader {
         let before = Predecessor { seq: r.u64()?, last_lsn: r.u64()?, len: r.u64()?, chain_crc: r.u32()? };
         let reserved = r.u32()?;
         let (supersedes, durable_lsn) = (r.u64()?, r.u64()?);
-        let checkpoint = Checkpoint { generation: r.u64()?, digest: r.array()? };
-        let noted = checkpoint.generation > 0;
+        let anchor = Anchor { generation: r.u64()?, digest: r.array()? };
+        let noted = anchor.generation > 0;
         let none = before.seq == 0;
         let predecessor = (!none).then_some(before);
-        let odd = !noted && checkpoint.digest != [0; 16];
+        let odd = !noted && anchor.digest != [0; 16];
         if reserved != 0 || odd || r.rest().iter().any(|b| *b != 0) {
             return Ok(Err(HeaderFault::Unsupported("header fields of a newer version")));
         }
@@ -136,8 +136,8 @@ impl FileHeader {
         if !links || !order {
             return Ok(Err(HeaderFault::Bad("a header that contradicts itself")));
         }
-        let checkpoint = noted.then_some(checkpoint);
-        Ok(Ok(Self { index, epoch, seq, first_lsn, salt, predecessor, supersedes, durable_lsn, checkpoint }))
+        let anchor = noted.then_some(anchor);
+        Ok(Ok(Self { index, epoch, seq, first_lsn, salt, predecessor, supersedes, durable_lsn, anchor }))
     }
 
     /// The payload checksum that the first frame's `prev_payload_crc` must repeat.

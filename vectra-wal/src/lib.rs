@@ -40,7 +40,7 @@ pub use crate::file_log::{FileLog, Options};
 pub use crate::follow::{LogTail, Progress};
 pub use crate::frame::{Frame, PAYLOAD_BYTES_CEILING};
 pub use crate::header::{FileHeader, Predecessor};
-pub use crate::log::{Checkpoint, Durability, Log, LogStats, Lsn, Ticket};
+pub use crate::log::{Anchor, Durability, Log, LogStats, Lsn, Ticket};
 pub use crate::null_log::NullLog;
 pub use crate::recover::Recovery;
 pub use crate::salvage::{Gap, SalvageReport};

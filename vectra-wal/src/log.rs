@@ -61,14 +61,14 @@ impl Ticket {
 
 /// Something that the log's owner published beside the log, and wants to be missed if it gets lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checkpoint {
+pub struct Anchor {
     /// Its number, from 1; later ones have higher numbers.
     pub generation: u64,
     /// Digest of its bytes.
     pub digest: [u8; 16],
 }
 
-impl Checkpoint {
+impl Anchor {
     /// The later of two.
     pub(crate) fn newer(a: Option<Self>, b: Option<Self>) -> Option<Self> {
         if b.map(|b| b.generation) >= a.map(|a| a.generation) { b } else { a }
@@ -143,8 +143,8 @@ pub trait Log: Send + Sync + Debug {
     /// As [`commit`](Log::commit).
     fn wait_durable(&self, lsn: Lsn, publish: &dyn Fn(Lsn)) -> Result<(), AppendError>;
 
-    /// Writes down that the owner has published `checkpoint` (durably, and before this call), so that its loss is
-    /// provable: the next open reports it as [`Recovery::checkpoint`](crate::Recovery::checkpoint), even when the files
+    /// Writes down that the owner has published `anchor` (durably, and before this call), so that its loss is
+    /// provable: the next open reports it as [`Recovery::anchor`](crate::Recovery::anchor), even when the files
     /// from before are truncated.
     ///
     /// Waits for its turn and for the write, not for a sync: the next one, on whatever behalf, makes the note durable,
@@ -155,7 +155,7 @@ pub trait Log: Send + Sync + Debug {
     ///
     /// # Panics
     /// If the generation is 0.
-    fn note_checkpoint(&self, checkpoint: Checkpoint) -> Result<(), AppendError>;
+    fn note_anchor(&self, anchor: Anchor) -> Result<(), AppendError>;
 
     /// The last LSN handed out.
     fn last_lsn(&self) -> Lsn;

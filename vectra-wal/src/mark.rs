@@ -1,9 +1,9 @@
-//! Marks and checkpoints: what the writer notes for itself.
+//! Marks and anchors: what the writer notes for itself.
 
 use std::io;
 
 use crate::control::Control;
-use crate::log::Checkpoint;
+use crate::log::Anchor;
 use crate::writer::{Writer, next_hlc};
 
 impl Writer {
@@ -21,11 +21,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes down that the owner has published `checkpoint`; the next sync makes it durable.
-    pub(crate) fn note_checkpoint(&mut self, checkpoint: Checkpoint) -> io::Result<()> {
-        if self.checkpoint != Some(checkpoint) {
-            self.append_control(Control::Checkpoint(checkpoint))?;
-            self.checkpoint = Some(checkpoint);
+    /// Writes down that the owner has published `anchor`; the next sync makes it durable.
+    pub(crate) fn note_anchor(&mut self, anchor: Anchor) -> io::Result<()> {
+        if self.anchor != Some(anchor) {
+            self.append_control(Control::Anchor(anchor))?;
+            self.anchor = Some(anchor);
             self.mark_owed = true;
         }
         Ok(())

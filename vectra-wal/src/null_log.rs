@@ -4,7 +4,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::AppendError;
 use crate::frame::PAYLOAD_BYTES_CEILING;
-use crate::log::{Checkpoint, Durability, Log, LogStats, Lsn, Ticket};
+use crate::log::{Anchor, Durability, Log, LogStats, Lsn, Ticket};
 
 /// Hands out LSNs and publishes at once: for data that may be lost, and for tests.
 ///
@@ -97,7 +97,7 @@ impl Log for NullLog {
         self.publish_up_to(lsn, publish)
     }
 
-    fn note_checkpoint(&self, _checkpoint: Checkpoint) -> Result<(), AppendError> {
+    fn note_anchor(&self, _anchor: Anchor) -> Result<(), AppendError> {
         self.open_state().map(drop)
     }
 

@@ -6,7 +6,7 @@ use vectra_core::io::File;
 
 use crate::control::Control;
 use crate::frame::{FRAME_ALIGN, FRAME_HEADER_LEN, FRAME_MAGIC, FrameFault, FrameHeader, frame_len};
-use crate::log::{Checkpoint, Lsn};
+use crate::log::{Anchor, Lsn};
 
 /// Bytes read at once.
 const WINDOW: u64 = 256 << 10;
@@ -41,8 +41,8 @@ pub(crate) struct Survey {
     pub(crate) durable_lsn: Lsn,
     /// Whether a frame is among them that is written only once everything before it is durable.
     pub(crate) marked: bool,
-    /// The newest checkpoint among them.
-    pub(crate) checkpoint: Option<Checkpoint>,
+    /// The newest anchor among them.
+    pub(crate) anchor: Option<Anchor>,
     /// Bytes up to the last one that is not zero.
     pub(crate) bytes: u64,
 }
@@ -189,9 +189,9 @@ impl FrameReader {
                     survey.marked = true;
                 } else if frame_len(header.payload_len) <= NOTE_LEN_MAX
                     && let Ok((header, payload)) = self.frame(start)?
-                    && let Ok(Control::Checkpoint(checkpoint)) = Control::decode(header.kind, payload)
+                    && let Ok(Control::Anchor(anchor)) = Control::decode(header.kind, payload)
                 {
-                    survey.checkpoint = Checkpoint::newer(survey.checkpoint, Some(checkpoint));
+                    survey.anchor = Anchor::newer(survey.anchor, Some(anchor));
                 }
             }
             at += len;

@@ -20,7 +20,7 @@ use crate::error::{OpenError, VisitError};
 use crate::file_log::Options;
 use crate::frame::{Frame, FrameFault, FrameHeader};
 use crate::header::{FILE_HEADER_LEN, FileHeader, Predecessor};
-use crate::log::{Checkpoint, Lsn};
+use crate::log::{Anchor, Lsn};
 use crate::log_file::{Draft, LogFile};
 use crate::reader::{FrameReader, Survey};
 use crate::seal::{BadSeal, bad_seal, cut};
@@ -49,8 +49,8 @@ pub struct Recovery {
     pub dropped_frames: u64,
     /// Whether a torn tail was cut off.
     pub torn: bool,
-    /// The newest checkpoint that the log knows of: what the owner's newest must not be older than.
-    pub checkpoint: Option<Checkpoint>,
+    /// The newest anchor that the log knows of: what the owner's newest must not be older than.
+    pub anchor: Option<Anchor>,
     /// Ends of files where neither a seal nor nothing stands. An opening has cut them off, a check leaves them.
     pub bad_seals: Vec<BadSeal>,
     /// Names in the folder that do not belong to this log; they are left alone.
@@ -209,7 +209,7 @@ impl Replay<'_, '_> {
             predecessor: old.predecessor,
             supersedes: old.seq,
             durable_lsn: self.tail.last_lsn,
-            checkpoint: self.recovery.checkpoint,
+            anchor: self.recovery.anchor,
         };
         draft.finish(&**fs, dir, header).map_err(|e| {
             // It takes room that another try needs. Gone already if it got its name.
@@ -244,7 +244,7 @@ impl Replay<'_, '_> {
     /// last valid one.
     fn scan(&mut self, fs: &dyn Fs, link: &Link, keep: Keep<'_>) -> Result<(), OpenError> {
         let path = &link.path;
-        self.note(link.header.checkpoint);
+        self.note(link.header.anchor);
         let file = fs.open(path, Access::Read).map_err(OpenError::io(path))?;
         let mut reader = FrameReader::new(file, link.header.salt).map_err(OpenError::io(path))?;
         let mut at = FILE_HEADER_LEN;
@@ -274,7 +274,7 @@ impl Replay<'_, '_> {
             return Err(OpenError::corrupt(&link.path, at, expected, fault));
         }
         // Also from behind the bad spot: what it names was published before it was noted.
-        self.note(survey.checkpoint);
+        self.note(survey.anchor);
         if durable >= next {
             let expected = format!("the frame of LSN {next} (LSNs up to {durable} were durable)");
             return Err(OpenError::corrupt(&link.path, at, expected, fault));
@@ -290,8 +290,8 @@ impl Replay<'_, '_> {
         header.first_lsn == self.tail.last_lsn + 1 && header.prev_payload_crc == self.tail.chain_crc
     }
 
-    fn note(&mut self, checkpoint: Option<Checkpoint>) {
-        self.recovery.checkpoint = Checkpoint::newer(self.recovery.checkpoint, checkpoint);
+    fn note(&mut self, anchor: Option<Anchor>) {
+        self.recovery.anchor = Anchor::newer(self.recovery.anchor, anchor);
     }
 
     /// Takes in the frame that follows. The inner error is a control frame that must not stand there.
@@ -301,8 +301,8 @@ impl Replay<'_, '_> {
             return Ok(match Control::decode(header.kind, payload) {
                 Ok(Control::Seal(_)) => Err(FrameFault::Field("a seal")),
                 Ok(Control::Mark) => Ok(()),
-                Ok(Control::Checkpoint(checkpoint)) => {
-                    self.note(Some(checkpoint));
+                Ok(Control::Anchor(anchor)) => {
+                    self.note(Some(anchor));
                     Ok(())
                 }
                 Err(fault) => Err(fault),

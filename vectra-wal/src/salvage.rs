@@ -17,7 +17,7 @@ use crate::dump::Exhibit;
 use crate::error::{Corruption, OpenError, VisitError};
 use crate::frame::{Frame, FrameHeader};
 use crate::header::{FILE_HEADER_LEN, FileHeader, FileName};
-use crate::log::{Checkpoint, Lsn};
+use crate::log::{Anchor, Lsn};
 use crate::walk::{Damage, Found, Walk};
 
 /// How many gaps and damaged places a report lists; the rest is only counted.
@@ -43,8 +43,8 @@ pub struct SalvageReport {
     pub tail_damaged: bool,
     /// Highest LSN that anything in the log says was durable.
     pub durable_lsn: Lsn,
-    /// The newest checkpoint that the log knows of.
-    pub checkpoint: Option<Checkpoint>,
+    /// The newest anchor that the log knows of.
+    pub anchor: Option<Anchor>,
     /// LSNs that are missing, in order: the first thousand ranges.
     pub gaps: Vec<Gap>,
     /// How many ranges are missing.
@@ -153,7 +153,7 @@ impl Salvage<'_> {
             match exhibit.header {
                 Ok(header) => {
                     self.report.durable_lsn = self.report.durable_lsn.max(header.durable_lsn);
-                    self.report.checkpoint = Checkpoint::newer(header.checkpoint, self.report.checkpoint);
+                    self.report.anchor = Anchor::newer(header.anchor, self.report.anchor);
                     self.newest = self.newest.or(Some((seq, header.first_lsn - 1)));
                     if header.first_lsn <= limit {
                         let first = self.expected.map_or(header.first_lsn, |lsn| lsn.min(header.first_lsn));
@@ -264,12 +264,12 @@ impl Salvage<'_> {
         loop {
             let visited = self.report.last_lsn;
             let walk = self.walk(i)?;
-            let (mut checkpoint, mut seal) = (None, None);
+            let (mut anchor, mut seal) = (None, None);
             let found = walk.step()?.map(|found| match found {
                 Found::Frame { at, header, payload } => {
                     let control = header.control.then(|| Control::decode(header.kind, payload));
                     match control {
-                        Some(Ok(Control::Checkpoint(noted))) => checkpoint = Some(noted),
+                        Some(Ok(Control::Anchor(noted))) => anchor = Some(noted),
                         Some(Ok(Control::Seal(next))) => seal = Some((at, next)),
                         _ => {}
                     }
@@ -278,7 +278,7 @@ impl Salvage<'_> {
                 Found::Damage(damage) => Err(damage),
             });
             let at = walk.at();
-            self.report.checkpoint = Checkpoint::newer(self.report.checkpoint, checkpoint);
+            self.report.anchor = Anchor::newer(self.report.anchor, anchor);
             let source = &mut self.sources[i];
             source.at = at;
             source.seal = seal.or(source.seal);

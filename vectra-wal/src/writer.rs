@@ -13,7 +13,7 @@ use vectra_core::io::Fs;
 use crate::file_log::Options;
 use crate::frame::{FrameHeader, frame_len};
 use crate::header::{FILE_HEADER_LEN, FileHeader, Predecessor};
-use crate::log::{Checkpoint, Lsn};
+use crate::log::{Anchor, Lsn};
 use crate::log_file::{Draft, LogFile};
 
 /// A frame waiting to be written.
@@ -66,8 +66,8 @@ pub(crate) struct Writer {
     pub(crate) sealed: Vec<Sealed>,
     pub(crate) tail: Tail,
     pub(crate) durable_lsn: Lsn,
-    /// The newest checkpoint noted.
-    pub(crate) checkpoint: Option<Checkpoint>,
+    /// The newest anchor noted.
+    pub(crate) anchor: Option<Anchor>,
     /// Whether something was written to the current file since it was last synced.
     unsynced: bool,
     /// Whether something was synced or noted since a mark or a file's header last testified to all there was.
@@ -103,7 +103,7 @@ impl Writer {
             cap,
             next_seq: current.header.seq + 1,
             durable_lsn: tail.last_lsn,
-            checkpoint: current.header.checkpoint,
+            anchor: current.header.anchor,
             unsynced: false,
             mark_owed: false,
             options,
@@ -210,7 +210,7 @@ impl Writer {
             predecessor: Some(before),
             supersedes: 0,
             durable_lsn: self.durable_lsn,
-            checkpoint: self.checkpoint,
+            anchor: self.anchor,
         };
         self.next_seq += 1;
         self.cap = (self.cap * 2).min(self.options.file_bytes_max);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vectra_core::env::Env;
 use vectra_core::io::Fs;
 use vectra_tier::Mode;
-use vectra_wal::{Checkpoint, FileLog, Frame, Log, Options, Recovery};
+use vectra_wal::{Anchor, FileLog, Frame, Log, Options, Recovery};
 
 use crate::engine::{Committed, Engine};
 use crate::error::{Error, ErrorKind, Result, kind_of_write};
@@ -86,7 +86,7 @@ pub(crate) fn open(root: &Path, outside: &Outside) -> Result<Arc<Engine>> {
     for seal in &recovery.bad_seals {
         tracing::warn!(%seal, "the end of a log file was cut off; no data was in it");
     }
-    let noted = recovery.checkpoint.map_or(0, |checkpoint| checkpoint.generation);
+    let noted = recovery.anchor.map_or(0, |anchor| anchor.generation);
     if noted > highest {
         // What was opened holds everything all the same: its parts are there, and so is the log behind them.
         report.lacks(noted);
@@ -161,14 +161,14 @@ fn noted(
     outside: &Outside,
     manifests: &ManifestStore,
     opened: &Result<Opened>,
-) -> Option<Checkpoint> {
+) -> Option<Anchor> {
     match opened {
-        Ok((.., recovery, _)) => recovery.checkpoint,
+        Ok((.., recovery, _)) => recovery.anchor,
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             let generations = manifests.generations().ok()?;
             let before = manifests.load_before(*generations.last()?, &generations).ok()??;
             let options = log_options(&before.manifest);
-            FileLog::check(&*outside.fs, &root.join("wal"), options, &mut |_| Ok(())).ok()?.checkpoint
+            FileLog::check(&*outside.fs, &root.join("wal"), options, &mut |_| Ok(())).ok()?.anchor
         }
         Err(_) => None,
     }

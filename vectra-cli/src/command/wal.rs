@@ -41,8 +41,8 @@ fn control(control: Option<Control>) -> String {
     match control {
         Some(Control::Seal(next)) => format!("seal, next file {next}"),
         Some(Control::Mark) => "mark".to_owned(),
-        Some(Control::Checkpoint(checkpoint)) => {
-            format!("checkpoint of generation {}", checkpoint.generation)
+        Some(Control::Anchor(anchor)) => {
+            format!("anchor: generation {}", anchor.generation)
         }
         _ => "unknown control frame".to_owned(),
     }

@@ -1,9 +1,9 @@
-//! Notes of the log's own: checkpoints at once, marks when the log falls idle.
+//! Notes of the log's own: anchors at once, marks when the log falls idle.
 
 use std::time::Duration;
 
 use crate::error::AppendError;
-use crate::log::Checkpoint;
+use crate::log::Anchor;
 use crate::writer::Writer;
 
 use super::{Group, State};
@@ -54,12 +54,12 @@ impl State {
 }
 
 impl Group {
-    /// Writes down that the owner published `checkpoint`, in a turn of its own.
-    pub(crate) fn note_checkpoint(&self, checkpoint: Checkpoint) -> Result<Option<MarkDue>, AppendError> {
-        assert!(checkpoint.generation > 0, "generations count from 1");
+    /// Writes down that the owner published `anchor`, in a turn of its own.
+    pub(crate) fn note_anchor(&self, anchor: Anchor) -> Result<Option<MarkDue>, AppendError> {
+        assert!(anchor.generation > 0, "generations count from 1");
         let state = self.wait_for_turn();
         state.check_open()?;
-        let (mut state, done) = self.turn(state, |writer| writer.note_checkpoint(checkpoint), None);
+        let (mut state, done) = self.turn(state, |writer| writer.note_anchor(anchor), None);
         match done {
             Some(()) => Ok(state.arm_mark()),
             None => Err(state.fault_of(0).expect("a turn without result poisons")),

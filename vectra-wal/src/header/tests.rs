@@ -18,9 +18,9 @@ prop_compose! {
     ) -> FileHeader {
         let predecessor = back.map(|back| Predecessor { seq: seq.saturating_sub(back).max(1), last_lsn, len, chain_crc });
         let supersedes = if superseding { seq - 1 } else { 0 };
-        let checkpoint = noted.map(|(generation, digest)| Checkpoint { generation, digest });
+        let anchor = noted.map(|(generation, digest)| Anchor { generation, digest });
         let first_lsn = last_lsn + 1;
-        FileHeader { index, epoch, seq, first_lsn, salt, predecessor, supersedes, durable_lsn, checkpoint }
+        FileHeader { index, epoch, seq, first_lsn, salt, predecessor, supersedes, durable_lsn, anchor }
     }
 }
 
@@ -75,7 +75,7 @@ fn a_newer_format_is_unsupported_not_damaged() {
         predecessor: None,
         supersedes: 0,
         durable_lsn: 0,
-        checkpoint: None,
+        anchor: None,
     };
     for at in [8, 12, 92, 120, 200, CRC_AT - 1] {
         let mut bytes = header.encode();
@@ -98,7 +98,7 @@ fn a_header_that_contradicts_itself_is_bad() {
         predecessor: Some(before),
         supersedes: 6,
         durable_lsn: 9,
-        checkpoint: None,
+        anchor: None,
     };
     assert_eq!(FileHeader::decode(&good.encode()), Ok(good.clone()));
     let bad = [

@@ -85,10 +85,10 @@ fn a_survey_finds_what_the_log_noted() {
     let mut content = vec![0; FILE_HEADER_LEN as usize];
     content.extend([0xaa; 8]);
     let tail = Tail { last_lsn: 3, chain_crc: 0, hlc: 0 };
-    let older = Checkpoint { generation: 4, digest: [4; 16] };
-    let newer = Checkpoint { generation: 5, ..older };
+    let older = Anchor { generation: 4, digest: [4; 16] };
+    let newer = Anchor { generation: 5, ..older };
     let (mut notes, mut places) = (Vec::new(), Vec::new());
-    for control in [Control::Checkpoint(newer), Control::Checkpoint(older), Control::Mark] {
+    for control in [Control::Anchor(newer), Control::Anchor(older), Control::Mark] {
         notes.push(control);
         places.push(content.len());
         content.extend(control.encode(tail, 3, SALT, content.len() as u64));
@@ -99,11 +99,11 @@ fn a_survey_finds_what_the_log_noted() {
         reader.survey(FILE_HEADER_LEN).expect("memory")
     };
     let survey = survey_of(&content);
-    assert_eq!((survey.marked, survey.checkpoint, survey.frames), (true, Some(newer), 0));
+    assert_eq!((survey.marked, survey.anchor, survey.frames), (true, Some(newer), 0));
     let without_mark = survey_of(&content[..places[2]]);
-    assert_eq!((without_mark.marked, without_mark.checkpoint), (false, Some(newer)));
+    assert_eq!((without_mark.marked, without_mark.anchor), (false, Some(newer)));
     content[places[0] + FRAME_HEADER_LEN] ^= 1;
-    assert_eq!(survey_of(&content).checkpoint, Some(older), "a damaged note is none");
+    assert_eq!(survey_of(&content).anchor, Some(older), "a damaged note is none");
 }
 
 #[test]

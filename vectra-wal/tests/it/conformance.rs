@@ -9,7 +9,7 @@ use vectra_core::io::sim::{CrashModel, SimFs};
 use vectra_core::io::{Fs, MemFs, OsFs};
 use vectra_wal::{AppendError, Durability, FileLog, Log, Lsn, NullLog, Options};
 
-use crate::world::{checkpoint, open, payload};
+use crate::world::{anchor, open, payload};
 
 /// Collects publications and checks their order.
 #[derive(Default)]
@@ -106,11 +106,11 @@ fn weak_operations_can_be_waited_for(log: &dyn Log) {
 
 fn notes_change_no_numbers(log: &dyn Log) {
     log.enqueue(1, 1, vec![1]).expect("open");
-    log.note_checkpoint(checkpoint(1)).expect("no faults");
+    log.note_anchor(anchor(1)).expect("no faults");
     assert_eq!((log.last_lsn(), log.enqueue(1, 1, vec![2]).expect("open").first_lsn), (1, 2));
     assert_eq!(log.sync(&|_| ()).expect("no faults"), 2);
     log.close().expect("no faults");
-    assert!(matches!(log.note_checkpoint(checkpoint(2)), Err(AppendError::Closed)));
+    assert!(matches!(log.note_anchor(anchor(2)), Err(AppendError::Closed)));
 }
 
 fn bad_requests_are_refused(log: &dyn Log, other: &dyn Log) {

@@ -236,7 +236,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Sync),
         1 => (0..6_u64).prop_map(Step::TruncateTo),
         1 => Just(Step::Tick),
-        1 => Just(Step::Checkpoint),
+        1 => Just(Step::Anchor),
         1 => Just(Step::Reopen),
         1 => Just(Step::CloseAndReopen),
     ]

@@ -12,7 +12,7 @@ use loom::thread;
 use vectra_core::env::{Env, SeededRng, SimClock, SimSpawner};
 use vectra_core::io::sim::{CrashModel, Fault, SimFs};
 use vectra_core::io::{Fs, MemFs};
-use vectra_wal::{AppendError, Checkpoint, Durability, FileLog, Log, Lsn, Options};
+use vectra_wal::{Anchor, AppendError, Durability, FileLog, Log, Lsn, Options};
 
 const DIR: &str = "/wal";
 
@@ -211,7 +211,7 @@ fn two_writers_on_a_disk_that_fails() {
 }
 
 #[test]
-fn a_writer_a_checkpoint_and_a_mark() {
+fn a_writer_an_anchor_and_a_mark() {
     explore(3, || {
         let model = Model::new();
         model.append(Durability::Sync).expect("no faults");
@@ -219,7 +219,7 @@ fn a_writer_a_checkpoint_and_a_mark() {
         let outcomes = beside(&model, others, |m| {
             // The job of the append before: it must never wait.
             m.spawner.step();
-            m.log.note_checkpoint(Checkpoint { generation: 1, digest: [1; 16] })
+            m.log.note_anchor(Anchor { generation: 1, digest: [1; 16] })
         });
         assert!(outcomes.iter().all(Result::is_ok));
         assert_eq!((model.last_published(), model.log.durable_lsn()), (2, 2));

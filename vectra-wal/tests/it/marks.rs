@@ -1,4 +1,4 @@
-//! What the log notes for itself: marks when it falls idle, checkpoints of its owner.
+//! What the log notes for itself: marks when it falls idle, anchors of its owner.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use vectra_core::env::{Env, SimSpawner};
 use vectra_core::io::sim::{CallKind, CrashModel, Fault, SimFs};
 use vectra_core::io::{Access, Fs, MemFs};
-use vectra_wal::{AppendError, Checkpoint, Durability, FileLog, Log, Lsn, OpenError, Options, Recovery};
+use vectra_wal::{Anchor, AppendError, Durability, FileLog, Log, Lsn, OpenError, Options, Recovery};
 
-use crate::world::{checkpoint, open, payload, sim_env};
+use crate::world::{anchor, open, payload, sim_env};
 
 const DIR: &str = "/wal";
 const DELAY: Duration = Duration::from_millis(100);
@@ -220,44 +220,44 @@ fn a_log_that_acknowledges_after_a_mark_has_no_window() {
 }
 
 #[test]
-fn a_checkpoint_costs_one_write_and_is_durable_with_the_next_sync() {
+fn an_anchor_costs_one_write_and_is_durable_with_the_next_sync() {
     let setup = Setup::new();
     let log = setup.create();
     append(&log, 10, Durability::Sync);
     let before = setup.fs.trace().len();
-    log.note_checkpoint(checkpoint(1)).expect("no faults");
-    log.note_checkpoint(checkpoint(1)).expect("known already");
+    log.note_anchor(anchor(1)).expect("no faults");
+    log.note_anchor(anchor(1)).expect("known already");
     assert_eq!(setup.kinds_since(before), [CallKind::Write]);
-    assert_eq!(log.last_lsn(), 1, "a checkpoint takes no LSN");
+    assert_eq!(log.last_lsn(), 1, "an anchor takes no LSN");
     append(&log, 10, Durability::Sync);
     for seed in 0..8 {
         let crashed = Setup { fs: setup.fs.crash(seed), ..Setup::new() };
-        assert_eq!(crashed.reopened().1.checkpoint, Some(checkpoint(1)), "seed {seed}");
+        assert_eq!(crashed.reopened().1.anchor, Some(anchor(1)), "seed {seed}");
     }
 }
 
 #[test]
-fn a_checkpoint_is_durable_with_the_mark_of_an_idle_moment() {
+fn an_anchor_is_durable_with_the_mark_of_an_idle_moment() {
     let setup = Setup::new();
     let log = setup.create();
-    log.note_checkpoint(checkpoint(2)).expect("no faults");
+    log.note_anchor(anchor(2)).expect("no faults");
     let marks = log.stats().marks;
     setup.spawner.run_all();
     assert_eq!(log.stats().marks, marks + 1);
     for seed in 0..8 {
         let crashed = Setup { fs: setup.fs.crash(seed), ..Setup::new() };
-        assert_eq!(crashed.reopened().1.checkpoint, Some(checkpoint(2)), "seed {seed}");
+        assert_eq!(crashed.reopened().1.anchor, Some(anchor(2)), "seed {seed}");
     }
 }
 
 #[test]
-fn the_newest_checkpoint_outlives_the_file_it_was_noted_in() {
+fn the_newest_anchor_outlives_the_file_it_was_noted_in() {
     let setup = Setup::new();
     let log = setup.create();
-    assert_eq!(log.note_checkpoint(checkpoint(1)).ok(), Some(()));
+    assert_eq!(log.note_anchor(anchor(1)).ok(), Some(()));
     append(&log, 3000, Durability::Sync);
-    log.note_checkpoint(Checkpoint { generation: 7, digest: [3; 16] }).expect("no faults");
-    let noted = Some(Checkpoint { generation: 7, digest: [3; 16] });
+    log.note_anchor(Anchor { generation: 7, digest: [3; 16] }).expect("no faults");
+    let noted = Some(Anchor { generation: 7, digest: [3; 16] });
     for _ in 0..20 {
         append(&log, 3000, Durability::None);
     }
@@ -269,10 +269,10 @@ fn the_newest_checkpoint_outlives_the_file_it_was_noted_in() {
         let mut options = setup.options.clone();
         options.replay_from = 22;
         let looked = FileLog::check(&setup.fs, Path::new(DIR), options.clone(), &mut |_| Ok(()));
-        assert_eq!(looked.expect("intact").checkpoint, noted, "life {life}");
+        assert_eq!(looked.expect("intact").anchor, noted, "life {life}");
         let (log, recovery, _) =
             open(Arc::new(setup.fs.clone()), Path::new(DIR), &setup.env, options).expect("intact");
-        assert_eq!(recovery.checkpoint, noted, "life {life}");
+        assert_eq!(recovery.anchor, noted, "life {life}");
         if life == 1 {
             log.close().expect("no faults");
         }
@@ -280,37 +280,37 @@ fn the_newest_checkpoint_outlives_the_file_it_was_noted_in() {
 }
 
 #[test]
-fn checkpoints_alone_make_a_file_that_closes_and_opens() {
+fn anchors_alone_make_a_file_that_closes_and_opens() {
     let setup = Setup::new();
     let log = setup.create();
     for generation in 1..200 {
-        log.note_checkpoint(checkpoint(generation)).expect("no faults");
+        log.note_anchor(anchor(generation)).expect("no faults");
         log.truncate(1000).expect("nothing to remove");
     }
     assert_eq!(log.stats().files, 1, "a file without operations is not rotated for a truncation");
     log.close().expect("no faults");
     let (log, recovery) = setup.reopened();
-    assert_eq!((recovery.checkpoint, recovery.last_lsn), (Some(checkpoint(199)), 0));
+    assert_eq!((recovery.anchor, recovery.last_lsn), (Some(anchor(199)), 0));
     append(&log, 20_000, Durability::Sync);
     drop(log);
     let (_, recovery) = setup.reopened();
-    assert_eq!((recovery.checkpoint, recovery.last_lsn), (Some(checkpoint(199)), 1));
+    assert_eq!((recovery.anchor, recovery.last_lsn), (Some(anchor(199)), 1));
 }
 
 #[test]
-fn damage_before_a_checkpoint_hides_it_from_nobody() {
+fn damage_before_an_anchor_hides_it_from_nobody() {
     let setup = Setup::new();
     let log = setup.create();
     append(&log, 30, Durability::None);
-    log.note_checkpoint(checkpoint(3)).expect("no faults");
+    log.note_anchor(anchor(3)).expect("no faults");
     let (path, content, last) = only_file(&setup.fs);
     let file = setup.fs.open(&path, Access::ReadWrite).expect("a file");
     file.write_all_at(&[!content[last + 60]], last as u64 + 60).expect("a disk");
     drop(log);
     let (_, recovery) = setup.reopened();
     assert_eq!((recovery.torn, recovery.last_lsn), (true, 0), "nothing testifies to the frame");
-    assert_eq!(recovery.checkpoint, Some(checkpoint(3)), "but what was noted behind it was published");
-    assert_eq!(setup.reopened().1.checkpoint, Some(checkpoint(3)));
+    assert_eq!(recovery.anchor, Some(anchor(3)), "but what was noted behind it was published");
+    assert_eq!(setup.reopened().1.anchor, Some(anchor(3)));
 }
 
 #[test]
@@ -319,10 +319,10 @@ fn notes_are_refused_when_writes_are() {
     let log =
         FileLog::create(Arc::new(MemFs::new()), Path::new(DIR), &env, Options::new([1; 16])).expect("memory");
     log.close().expect("no faults");
-    assert!(matches!(log.note_checkpoint(checkpoint(1)), Err(AppendError::Closed)));
+    assert!(matches!(log.note_anchor(anchor(1)), Err(AppendError::Closed)));
     let setup = Setup::new();
     let log = setup.create();
     setup.fs.fail_call(setup.fs.calls() + 1, Fault::Eio, false);
-    assert!(matches!(log.note_checkpoint(checkpoint(1)), Err(AppendError::Uncertain { .. })));
-    assert!(matches!(log.note_checkpoint(checkpoint(1)), Err(AppendError::Poisoned { .. })));
+    assert!(matches!(log.note_anchor(anchor(1)), Err(AppendError::Uncertain { .. })));
+    assert!(matches!(log.note_anchor(anchor(1)), Err(AppendError::Poisoned { .. })));
 }

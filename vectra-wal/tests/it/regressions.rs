@@ -157,12 +157,12 @@ fn regress_weaviate_1703_tmp_name() {
 /// another at every call of the recovery.
 #[test]
 fn regress_weaviate_8624_every_second_kill() {
-    use Step::{Append, Checkpoint, CloseAndReopen, Tick};
+    use Step::{Anchor, Append, CloseAndReopen, Tick};
     let steps = [
         Append(500, 2, Durability::Sync),
         Append(400, 1, INTERVAL),
         Tick,
-        Checkpoint,
+        Anchor,
         Append(700, 1, Durability::None),
         CloseAndReopen,
         Append(60, 1, Durability::Sync),

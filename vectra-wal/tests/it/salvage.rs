@@ -9,7 +9,7 @@ use vectra_core::io::sim::{CrashModel, Fault, SimFs};
 use vectra_core::io::{Fs, MemFs};
 use vectra_wal::{Control, DumpEntry, Durability, FileLog, Gap, Log, Lsn, OpenError, Options, SalvageReport};
 
-use crate::world::{Owned, checkpoint, open, payload, sim_env};
+use crate::world::{Owned, anchor, open, payload, sim_env};
 
 const HEADER: usize = 4096;
 const INDEX: [u8; 16] = [5; 16];
@@ -64,7 +64,7 @@ fn build() -> Built {
         let durability = if i % 4 == 1 { Durability::None } else { Durability::Sync };
         log.commit(&ticket, durability, &|_| ()).expect("no faults");
         match i {
-            2 | 9 => log.note_checkpoint(checkpoint(i as u64)).expect("no faults"),
+            2 | 9 => log.note_anchor(anchor(i as u64)).expect("no faults"),
             3 => spawner.run_all(),
             7 => {
                 drop(log);
@@ -128,7 +128,7 @@ fn an_intact_log_is_salvaged_whole() {
             (report.frames, report.gap_count, report.damage_count, report.stale_frames),
             (12, 0, 0, 0)
         );
-        assert_eq!((report.files, report.checkpoint), (files.len() as u64, Some(checkpoint(9))));
+        assert_eq!((report.files, report.anchor), (files.len() as u64, Some(anchor(9))));
         assert_eq!((report.first_lsn, report.last_lsn), (1, built.frames[11].last_lsn()));
         assert!(!report.tail_damaged);
         assert_eq!(read(&fs), files, "nothing is changed");
@@ -377,10 +377,7 @@ fn a_dump_shows_everything_in_its_place() {
     assert_eq!(shown, built.frames);
     let count = |wanted: fn(&Control) -> bool| notes.iter().filter(|note| wanted(note)).count();
     assert_eq!(count(|n| matches!(n, Control::Seal(_))), files.len() - 1);
-    assert_eq!(
-        (count(|n| matches!(n, Control::Mark)), count(|n| matches!(n, Control::Checkpoint(_)))),
-        (1, 2)
-    );
+    assert_eq!((count(|n| matches!(n, Control::Mark)), count(|n| matches!(n, Control::Anchor(_)))), (1, 2));
 
     // A hole, a file that ends early, a bad header and names that are none.
     let [first, second, third] = [0, 1, 2].map(|i| files.keys().nth(i).expect("several").clone());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use vectra_core::env::{Env, SeededRng, SimClock, SimSpawner};
 use vectra_core::io::Fs;
 use vectra_core::io::sim::{CrashModel, SimFs};
-use vectra_wal::{Checkpoint, Durability, FileLog, Frame, Log, Lsn, OpenError, Options, Recovery, Ticket};
+use vectra_wal::{Anchor, Durability, FileLog, Frame, Log, Lsn, OpenError, Options, Recovery, Ticket};
 
 pub(crate) const MODELS: [CrashModel; 2] = [CrashModel::WeakPosix, CrashModel::Ext4Ordered];
 
@@ -89,7 +89,7 @@ pub(crate) enum Step {
     /// Lets background jobs run, marks included.
     Tick,
     /// The owner publishes its next generation and notes it.
-    Checkpoint,
+    Anchor,
     /// The process dies and comes back.
     Reopen,
     /// The log is closed and opened again.
@@ -157,9 +157,9 @@ pub(crate) fn settle(ledger: &mut Ledger, recovery: &Recovery, replayed: &[Owned
     if expected != replayed.iter().collect::<Vec<_>>() {
         return Err(broken(format!("replayed {} frames, expected {}", replayed.len(), expected.len())));
     }
-    let noted = recovery.checkpoint.map_or(0, |c| c.generation);
-    if recovery.checkpoint.is_some_and(|c| c != checkpoint(noted)) {
-        return Err(broken(format!("{:?} was never noted", recovery.checkpoint)));
+    let noted = recovery.anchor.map_or(0, |c| c.generation);
+    if recovery.anchor.is_some_and(|c| c != anchor(noted)) {
+        return Err(broken(format!("{:?} was never noted", recovery.anchor)));
     }
     if noted < ledger.noted_durable || noted > ledger.noting {
         return Err(broken(format!("generation {} was noted, the log knows {noted}", ledger.noted_durable)));
@@ -171,8 +171,8 @@ pub(crate) fn settle(ledger: &mut Ledger, recovery: &Recovery, replayed: &[Owned
 }
 
 /// What the owner publishes as a generation.
-pub(crate) fn checkpoint(generation: u64) -> Checkpoint {
-    Checkpoint { generation, digest: [generation as u8; 16] }
+pub(crate) fn anchor(generation: u64) -> Anchor {
+    Anchor { generation, digest: [generation as u8; 16] }
 }
 
 /// A disk, and what is needed to run a log on it.
@@ -277,7 +277,7 @@ impl World {
                 Err(e) => Err(failed(&e)),
             },
             Step::TruncateTo(keep) => {
-                // The owner's checkpoint covers only what is durable.
+                // The owner's anchor covers only what is durable.
                 ledger.floor = ledger.floor.max((ledger.durable + 1).saturating_sub(*keep));
                 log.truncate(ledger.floor).map_err(|e| failed(&e))
             }
@@ -285,9 +285,9 @@ impl World {
                 self.spawner.run_all();
                 if log.stats().poisoned { Err(Stop::Failed("poisoned".into())) } else { Ok(()) }
             }
-            Step::Checkpoint => {
+            Step::Anchor => {
                 ledger.noting = ledger.noted + 1;
-                let outcome = log.note_checkpoint(checkpoint(ledger.noting)).map_err(|e| failed(&e));
+                let outcome = log.note_anchor(anchor(ledger.noting)).map_err(|e| failed(&e));
                 if outcome.is_ok() {
                     ledger.noted = ledger.noting;
                 }
@@ -325,7 +325,7 @@ pub(crate) const INTERVAL: Durability = Durability::Interval(Duration::from_mill
 
 /// A script that reaches every road: groups, rotation, truncation, both ways of ending and background syncs.
 pub(crate) fn script() -> Vec<Step> {
-    use Step::{Append, Checkpoint, CloseAndReopen, Queue, Reopen, Sync, Tick, TruncateTo};
+    use Step::{Anchor, Append, CloseAndReopen, Queue, Reopen, Sync, Tick, TruncateTo};
     vec![
         Append(100, 1, Durability::Sync),
         Append(0, 3, Durability::None),
@@ -338,10 +338,10 @@ pub(crate) fn script() -> Vec<Step> {
         Append(520, 1, Durability::Sync),
         Append(60, 1, Durability::None),
         Tick,
-        Checkpoint,
+        Anchor,
         Tick,
         Reopen,
-        Checkpoint,
+        Anchor,
         Append(10, 1, Durability::None),
         Append(700, 4, Durability::Sync),
         TruncateTo(8),
@@ -356,9 +356,9 @@ pub(crate) fn script() -> Vec<Step> {
         Append(80, 1, Durability::Sync),
         Append(1000, 1, Durability::None),
         Tick,
-        Checkpoint,
+        Anchor,
         TruncateTo(0),
-        Checkpoint,
+        Anchor,
         Append(900, 1, INTERVAL),
         Tick,
         Append(33, 2, Durability::Sync),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vectra_tier::PartRef;
-use vectra_wal::{Checkpoint, Lsn};
+use vectra_wal::{Anchor, Lsn};
 
 use super::fresh::Fresh;
 use super::upkeep::Summary;
@@ -189,7 +189,7 @@ impl Engine {
     /// The log remembers the newest generation, so that its loss is noticed.
     fn note_published(&self, committed: &Committed) {
         let (generation, digest) = (committed.newest.generation, committed.digest.to_le_bytes());
-        if let Err(error) = self.log.note_checkpoint(Checkpoint { generation, digest }) {
+        if let Err(error) = self.log.note_anchor(Anchor { generation, digest }) {
             // The manifest is published all the same; the next write meets the log's failure.
             tracing::warn!(%error, "the log did not note the new generation");
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use vectra_core::codec::{Digest, digest};
 use vectra_core::io::Fs;
-use vectra_wal::Checkpoint;
+use vectra_wal::Anchor;
 
 use super::Manifest;
 use super::format::{Fault, MANIFEST_BYTES_MAX, decode, encode};
@@ -188,14 +188,8 @@ impl ManifestStore {
     }
 
     /// What is wrong with generation `generation`, read with `digest`, if the log noted another one under its number.
-    pub(crate) fn disowned(
-        &self,
-        generation: u64,
-        digest: Digest,
-        noted: Option<Checkpoint>,
-    ) -> Option<Error> {
-        let other =
-            |noted: &Checkpoint| noted.generation == generation && noted.digest != digest.to_le_bytes();
+    pub(crate) fn disowned(&self, generation: u64, digest: Digest, noted: Option<Anchor>) -> Option<Error> {
+        let other = |noted: &Anchor| noted.generation == generation && noted.digest != digest.to_le_bytes();
         noted.filter(other).map(|_| {
             let path = self.path(generation);
             Error::corrupt(format!(

@@ -83,7 +83,7 @@ impl Folder {
             (None, None) => return Err(no_index(&self.root)),
         };
         let view = self.view(&chain, loaded, report, pin, earlier)?;
-        let (generation, noted) = (loaded.manifest.generation, view.tail.checkpoint());
+        let (generation, noted) = (loaded.manifest.generation, view.tail.anchor());
         let Some(error) = self.manifests.disowned(generation, loaded.digest, noted) else { return Ok(view) };
         let before = self.manifests.load_before(generation, &chain.generations)?;
         let Some(before) = before.filter(|_| chain.damaged.is_none()) else { return Err(error) };
@@ -135,14 +135,14 @@ fn is_about_log(outcome: &Result<View>) -> bool {
 impl View {
     /// Whether the log knows a newer generation than the folder told of.
     pub(super) fn misses_one(&self) -> bool {
-        self.tail.checkpoint().is_some_and(|noted| noted.generation > self.highest)
+        self.tail.anchor().is_some_and(|noted| noted.generation > self.highest)
     }
 
     /// A generation that the log knows was published before it was noted: it is in the folder by now, or gone.
     ///
     /// What is read without it is complete all the same: the parts are there, and so is the log behind them.
     fn without_what_is_missing(mut self, manifests: &ManifestStore) -> Result<Self> {
-        if let Some(noted) = self.tail.checkpoint()
+        if let Some(noted) = self.tail.anchor()
             && self.misses_one()
         {
             if manifests.highest()? >= noted.generation {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use vectra_core::io::Fs;
 use vectra_tier::{LocalStore, Mode, OpenError, PartRef, PartStore};
-use vectra_wal::{Checkpoint, FileLog, Frame, Lsn};
+use vectra_wal::{Anchor, FileLog, Frame, Lsn};
 
 use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Result};
@@ -193,7 +193,7 @@ struct Checked {
     /// The last LSN that there is.
     durable: Lsn,
     /// The newest manifest that the log knows.
-    noted: Option<Checkpoint>,
+    noted: Option<Anchor>,
     /// The segments of loads that no manifest names yet, each with its LSN.
     loads: Vec<(Lsn, LoadedSegment)>,
 }
@@ -319,7 +319,7 @@ impl Report {
                 found.bad_seals.iter().for_each(|seal| self.find("log", seal, false));
                 self.unknown.extend(found.ignored.iter().map(|name| format!("wal/{name}")));
                 let durable = found.last_lsn.max(manifest.durable_lsn());
-                return Ok(Checked { durable, noted: found.checkpoint, loads });
+                return Ok(Checked { durable, noted: found.anchor, loads });
             }
             Err(error @ vectra_wal::OpenError::Io { .. }) => return Err(open_log_error(error)),
             Err(error) => self.find("log", &open_log_error(error), true),
