@@ -206,7 +206,8 @@ impl Index {
         self.engine.log.wait_durable(lsn, &|upto| self.engine.publish(upto)).map_err(append_error)
     }
 
-    /// Seals everything written so far into parts, so that the log can shrink; waits until that is done.
+    /// Seals everything written so far into parts, so that the log can shrink; waits until that is done. A write whose
+    /// outcome is [`ErrorKind::Uncertain`] stays so until the index is opened again.
     ///
     /// # Errors
     /// Whatever stopped the background work.

@@ -201,6 +201,20 @@ fn regress_what_an_uncertain_manifest_names_is_not_collected() {
     Run::recover(&healthy, &settings, &ledger).unwrap_or_else(|e| panic!("{e}"));
 }
 
+/// A flush has nothing to do after a write whose outcome is uncertain, and makes it no more certain.
+#[test]
+fn a_write_stays_uncertain_until_the_index_is_opened_again() {
+    let write = vec![Op::Upsert(vec![21, 27])];
+    let alone = Workload { script: write.clone(), ..Workload::new(1) };
+    let synced = alone.calls(0).iter().rposition(|kind| *kind == CallKind::SyncData).expect("a commit");
+    let workload = Workload { script: [write, vec![Op::Flush]].concat(), ..alone };
+    for sticky in [false, true] {
+        let n = synced as u64 + 1;
+        let failure = Failure { n, fault: Fault::Eio, sticky, power_cut: false, model: 0 };
+        fail_call(&workload, failure).unwrap_or_else(|e| panic!("{failure:?}: {e}"));
+    }
+}
+
 /// A closed index with sealed segments of every age, tombstones, overlays, and rows that are only in the log.
 pub(crate) fn closed(settings: &Settings) -> (World, Ledger) {
     let world = World::new(11, MODELS[0]);

@@ -41,9 +41,10 @@ impl Ledger {
         self.allowed.pop();
     }
 
-    /// Everything acknowledged became durable.
+    /// Everything acknowledged became durable. What was neither acknowledged nor refused stays uncertain.
     pub(crate) fn settle(&mut self) {
-        self.allowed = vec![(0, Arc::clone(&self.now))];
+        self.allowed.retain(|(lsn, _)| *lsn == u64::MAX);
+        self.allowed.insert(0, (0, Arc::clone(&self.now)));
     }
 
     /// Everything up to `lsn` became durable.
