@@ -11,7 +11,7 @@ use crate::graph::{Graph, Links};
 use crate::params::{Params, ParamsError};
 use crate::scratch::Scratch;
 use crate::stats::Stats;
-use crate::{format, search};
+use crate::{format, reach, search};
 
 /// A hierarchical navigable small world graph in memory, over the slots `0..len` of a store that the caller keeps.
 ///
@@ -71,6 +71,14 @@ impl Hnsw {
     /// Makes every row reachable again; returns how many links that took. [`Hnsw::build`] ends with it.
     pub fn repair<V: VectorStore>(&mut self, store: &V) -> usize {
         repair::repair(&self.graph, store, &mut self.scratch)
+    }
+
+    /// The slots that links do not lead to from where every search starts, ascending; walks all lists of layer 0.
+    ///
+    /// A narrow search misses such a row even if nothing is nearer to the query. There is none after [`Hnsw::build`] and
+    /// [`Hnsw::repair`].
+    pub fn unreachable(&self) -> Vec<u32> {
+        reach::unreachable(&self.graph)
     }
 
     /// What it was made with.

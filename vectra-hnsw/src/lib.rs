@@ -5,9 +5,10 @@
 mod graph;
 mod params;
 
-// Building: one insertion, many in parallel, and the repair afterwards.
+// Building: one insertion, many in parallel, and the repair afterwards of what links do not reach.
 mod build;
 mod hnsw;
+mod reach;
 
 // Searching: reusable memory, the descent, the beam and its filtered form.
 mod scratch;

@@ -48,6 +48,14 @@ impl HnswView {
         crate::verify::verify(&self.header, self.links().words)
     }
 
+    /// The slots that links do not lead to from where every search starts, ascending; walks all lists of layer 0.
+    ///
+    /// A graph of [`crate::Hnsw::build`] has none. It is not damage that [`HnswView::verify`] knows of: such rows cost
+    /// recall alone.
+    pub fn unreachable(&self) -> Vec<u32> {
+        crate::reach::unreachable(&self.links())
+    }
+
     /// What the graph was made with.
     pub fn params(&self) -> &Params {
         &self.header.params

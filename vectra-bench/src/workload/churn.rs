@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde::Serialize;
-use vectra::{Builder, Durability, ElementKind, Index, Item, ItemId, ItemUpdate, Settings, Value};
+use vectra::{Builder, Durability, ElementKind, Hit, Index, Item, ItemId, ItemUpdate, Settings, Value};
 
+use super::EF_MAX;
 use super::progress::Progress;
 use super::query::Queries;
 use crate::Outcome;
@@ -30,8 +31,9 @@ pub(crate) struct ChurnReport {
     pub(crate) recall_churned: f64,
     /// The same items in an index that never held others.
     pub(crate) recall_fresh: f64,
-    /// Live items that a query with their own vector does not find.
-    pub(crate) unreachable: usize,
+    /// Whether anybody got lost, in both indexes.
+    pub(crate) lost_churned: Lost,
+    pub(crate) lost_fresh: Lost,
     /// Items whose metadata was updated, and what that wrote.
     pub(crate) updated: usize,
     pub(crate) update_log_bytes: u64,
@@ -43,6 +45,25 @@ pub(crate) struct ChurnReport {
     pub(crate) folder_bytes_fresh: u64,
 }
 
+/// Live items that are hard to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Lost {
+    /// To which no links of the graph lead.
+    pub(crate) unreachable: u64,
+    /// That a query with their own vector misses, though the exact answer has them and they are nearer than what was
+    /// found last.
+    pub(crate) missed: usize,
+    /// Of those, the ones that the widest search allowed for ten hits misses, too.
+    pub(crate) missed_widest: usize,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { unreachable, missed, missed_widest } = self;
+        write!(f, "{unreachable} unreachable, {missed} missed by their own vector ({missed_widest} however wide)")
+    }
+}
+
 impl ChurnReport {
     /// The report as text.
     pub(crate) fn table(&self) -> String {
@@ -50,7 +71,9 @@ impl ChurnReport {
         let seconds: f64 = self.generation_s.iter().sum();
         format!(
             "{} rows, {} generations of {} replaced, {seconds:.1} s\n\
-             recall@10 {:.4} churned, {:.4} fresh; {} live items not found by their own vector\n\
+             recall@10 {:.4} churned, {:.4} fresh\n\
+             live items churned: {}\n\
+             live items fresh: {}\n\
              {} metadata updates wrote {} bytes of log, {} of overlay, {} of anything else\n\
              folder {} bytes; {} after deleting nine tenths, {} built afresh: {shrunk:.2} times that\n",
             self.rows,
@@ -58,7 +81,8 @@ impl ChurnReport {
             self.replaced,
             self.recall_churned,
             self.recall_fresh,
-            self.unreachable,
+            self.lost_churned,
+            self.lost_fresh,
             self.updated,
             self.update_log_bytes,
             self.update_overlay_bytes,
@@ -130,9 +154,10 @@ pub(crate) fn churn(args: &ChurnArgs) -> Outcome<ChurnReport> {
         generation_s.push(start.elapsed().as_secs_f64());
     }
     let recall_churned = recall(&index, &queries)?;
-    let unreachable = unreachable(&source, &index, &rows)?;
+    let lost_churned = lost(&source, &index, &rows)?;
     let fresh = source.index("fresh", &rows)?;
     let recall_fresh = recall(&fresh, &queries)?;
+    let lost_fresh = lost(&source, &fresh, &rows)?;
     fresh.close()?;
     let (updated, written) = update(&index, &rows)?;
     let (folder_bytes, folder_bytes_after, folder_bytes_fresh) = reclaim(&source, index, &rows)?;
@@ -143,7 +168,8 @@ pub(crate) fn churn(args: &ChurnArgs) -> Outcome<ChurnReport> {
         generation_s,
         recall_churned,
         recall_fresh,
-        unreachable,
+        lost_churned,
+        lost_fresh,
         updated,
         update_log_bytes: written[0],
         update_overlay_bytes: written[1],
@@ -189,20 +215,36 @@ fn recall(index: &Index, queries: &[&[f32]]) -> Outcome<f64> {
     Ok(right as f64 / (10 * queries.len()) as f64)
 }
 
-/// How many live items a query with their own vector misses; ten others at no distance excuse it.
-fn unreachable(source: &Source<'_>, index: &Index, rows: &[usize]) -> Outcome<usize> {
+/// Walks the graphs of an index, of which every row is live, and asks for every item by its own vector.
+fn lost(source: &Source<'_>, index: &Index, rows: &[usize]) -> Outcome<Lost> {
     let progress = Progress::new("asking for every item by its own vector");
-    let mut missing = 0;
+    let checked = vectra::verify_deep(index.path())?;
+    if let Some(finding) = checked.findings.first() {
+        return Err(format!("{}: {}", finding.place, finding.problem).into());
+    }
+    let mut lost = Lost { unreachable: checked.unreachable, missed: 0, missed_widest: 0 };
     for (done, n) in rows.iter().enumerate() {
-        let hits = index.query(&source.vectors[n * source.dim..][..source.dim]).without_metadata().run()?;
-        let found = hits.iter().any(|hit| hit.id == ItemId::from(*n as u64));
-        let tied = hits.last().is_some_and(|hit| hit.distance <= 1e-6);
-        missing += usize::from(!found && !tied);
+        let (id, vector) = (ItemId::from(*n as u64), &source.vectors[n * source.dim..][..source.dim]);
+        let query = || index.query(vector).without_metadata();
+        let hits = query().run()?;
+        if !hits.iter().any(|hit| hit.id == id) {
+            let exact = query().exact().run()?;
+            lost.missed += usize::from(misses(&hits, &exact, &id));
+            lost.missed_widest += usize::from(misses(&query().ef(EF_MAX).run()?, &exact, &id));
+        }
         if done % 1000 == 0 {
             progress.at(done, rows.len());
         }
     }
-    Ok(missing)
+    Ok(lost)
+}
+
+/// Whether `hits` lack an item of the exact answer that is nearer than the last of them. Others at the same distance
+/// are answers of the same worth.
+fn misses(hits: &[Hit], exact: &[Hit], id: &ItemId) -> bool {
+    let last = hits.last().map_or(f32::INFINITY, |hit| hit.distance);
+    let own = exact.iter().find(|hit| hit.id == *id);
+    own.is_some_and(|own| own.distance + 1e-6 < last) && !hits.iter().any(|hit| hit.id == *id)
 }
 
 /// Updates the metadata of a hundredth of the items, in one batch, and says how much of log, overlay and anything else

@@ -34,6 +34,7 @@ fn as_json(report: &Report) -> Json {
         "generation": report.generation,
         "parts": report.parts,
         "bytes": report.bytes,
+        "unreachable": report.unreachable,
         "unknown": report.unknown,
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
     })
@@ -45,6 +46,10 @@ fn show(report: &Report, output: &mut Output) -> Result<()> {
     let checked = format!("generation {}, {} parts, {depth}", report.generation, report.parts);
     if !report.unknown.is_empty() {
         output.line(format!("not part of the index: {}", report.unknown.join(", ")))?;
+    }
+    if report.unreachable > 0 {
+        let rows = report.unreachable;
+        output.line(format!("no link of a graph leads to {rows} rows; vectra compact builds the graphs anew"))?;
     }
     if report.findings.is_empty() {
         return output.line(format!("ok: {checked}"));

@@ -6,6 +6,7 @@ use vectra_core::scorer::{Scorer, VectorStore};
 
 use crate::build::insert::InsertScratch;
 use crate::graph::{Entry, Graph, Links, NONE};
+use crate::reach::Reached;
 use crate::search::beam;
 
 /// Links every row that cannot be reached on layer 0 from the entry to a near row that can; returns how many links that
@@ -24,36 +25,6 @@ pub(crate) fn repair<V: VectorStore>(graph: &Graph, store: &V, scratch: &mut Ins
         }
     }
     repaired
-}
-
-/// The rows reached so far.
-struct Reached {
-    marks: Vec<bool>,
-    queue: Vec<u32>,
-}
-
-impl Reached {
-    fn new(rows: u32) -> Self {
-        Self { marks: vec![false; rows as usize], queue: Vec::new() }
-    }
-
-    fn contains(&self, slot: u32) -> bool {
-        self.marks[slot as usize]
-    }
-
-    /// Marks everything that can be reached from `start`.
-    fn walk(&mut self, graph: &Graph, start: u32) {
-        let mut buffer = [NONE; 64];
-        self.marks[start as usize] = true;
-        self.queue.push(start);
-        while let Some(slot) = self.queue.pop() {
-            for next in graph.read(0, slot, &mut buffer) {
-                if !std::mem::replace(&mut self.marks[*next as usize], true) {
-                    self.queue.push(*next);
-                }
-            }
-        }
-    }
 }
 
 /// Puts the reached rows nearest to `slot`, at least one, into the candidates.
@@ -110,9 +81,7 @@ mod tests {
     use crate::store::{Rows, clustered};
 
     fn unreached(graph: &Graph) -> usize {
-        let mut reached = Reached::new(graph.rows());
-        reached.walk(graph, graph.entry.expect("rows").slot);
-        reached.marks.iter().filter(|mark| !**mark).count()
+        crate::reach::unreachable(graph).len()
     }
 
     fn built(store: &Rows) -> Graph {

@@ -4,6 +4,7 @@ mod damage;
 mod edges;
 mod filtered;
 mod frozen;
+mod reach;
 mod recall;
 mod semantics;
 mod store;

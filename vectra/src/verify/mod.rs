@@ -52,6 +52,10 @@ pub struct Report {
     pub bytes: u64,
     /// What is wrong; empty when all is well.
     pub findings: Vec<Finding>,
+    /// Rows, dead ones included, of the graphs that the newest generation names, to which no links lead from where every
+    /// search starts: only exact queries are sure to find them. No damage, and every build of a graph, so every
+    /// compaction, ends by leaving none. A quick check counts none.
+    pub unreachable: u64,
     /// Names in the folder that nothing refers to: leftovers and files of others. No damage.
     pub unknown: Vec<String>,
 }

@@ -22,9 +22,10 @@ impl Check<'_> {
     ) -> Result<()> {
         let mut read: BTreeSet<uuid::Uuid> = BTreeSet::new();
         let mut derived: BTreeSet<uuid::Uuid> = BTreeSet::new();
-        let older = previous.into_iter().flat_map(|manifest| manifest.segments().map(move |e| (manifest, e)));
-        let named = newest.segments().chain(loads).map(|entry| (newest, entry));
-        for (manifest, entry) in named.chain(older) {
+        let older =
+            previous.into_iter().flat_map(|manifest| manifest.segments().map(move |e| (manifest, e, false)));
+        let named = newest.segments().chain(loads).map(|entry| (newest, entry, true));
+        for (manifest, entry, is_newest) in named.chain(older) {
             if entry.tier == Tier::Cold || self.is_skipped([&entry.rows_part, &entry.meta_part]) {
                 continue;
             }
@@ -35,11 +36,16 @@ impl Check<'_> {
                 self.report.judge(format!("segment {}", entry.rows_part.id), error, true)?;
             }
             let Some(index) = entry.index_part.filter(|part| !self.is_skipped([part])) else { continue };
-            if derived.insert(index.id)
-                && let Err(error) = self.index(manifest, entry, &index)
-            {
-                self.skipped.insert(index.id);
-                self.report.judge(format!("part {} ({})", index.id, index.role), error, false)?;
+            if !derived.insert(index.id) {
+                continue;
+            }
+            match self.index(manifest, entry, &index) {
+                Ok(unreachable) if is_newest => self.report.unreachable += unreachable,
+                Ok(_) => {}
+                Err(error) => {
+                    self.skipped.insert(index.id);
+                    self.report.judge(format!("part {} ({})", index.id, index.role), error, false)?;
+                }
             }
         }
         Ok(())
@@ -67,18 +73,20 @@ impl Check<'_> {
         rows::check(&self.truth(manifest, entry)?, entry)
     }
 
-    /// The graph holds together, and each code is the one of its vector.
-    fn index(&self, manifest: &Manifest, entry: &SegmentEntry, part: &PartRef) -> Result<()> {
+    /// The graph holds together, and each code is the one of its vector. How many rows the graph does not lead to.
+    fn index(&self, manifest: &Manifest, entry: &SegmentEntry, part: &PartRef) -> Result<u64> {
         let settings = &manifest.settings;
         let index = SealedIndex::open(self.open(part)?, entry.rows, settings.dim as usize, settings.metric)?;
+        let mut unreachable = 0;
         if let Some(graph) = index.graph() {
             graph
                 .verify()
                 .map_err(|e| Error::caused(ErrorKind::Corrupt, "the graph does not hold together", e))?;
+            unreachable = graph.unreachable().len() as u64;
         }
-        if self.is_skipped([&entry.rows_part, &entry.meta_part]) {
-            return Ok(());
+        if !self.is_skipped([&entry.rows_part, &entry.meta_part]) {
+            rows::check_codes(&self.truth(manifest, entry)?, &index, settings.dim as usize)?;
         }
-        rows::check_codes(&self.truth(manifest, entry)?, &index, settings.dim as usize)
+        Ok(unreachable)
     }
 }
