@@ -60,7 +60,10 @@ pub(crate) struct Lost {
 impl std::fmt::Display for Lost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { unreachable, missed, missed_widest } = self;
-        write!(f, "{unreachable} unreachable, {missed} missed by their own vector ({missed_widest} however wide)")
+        write!(
+            f,
+            "{unreachable} unreachable, {missed} missed by their own vector ({missed_widest} however wide)"
+        )
     }
 }
 

@@ -33,7 +33,11 @@ fn churn_tells_recall_reachability_and_bytes() {
     assert!(number(&report["rows"]) < ROWS as f64, "some rows are held back");
     assert!(number(&report["recall_churned"]) >= 0.9 && number(&report["recall_fresh"]) >= 0.9, "{report}");
     for lost in [&report["lost_churned"], &report["lost_fresh"]] {
-        assert_eq!((&lost["unreachable"], &lost["missed_widest"]), (&Value::from(0), &Value::from(0)), "{report}");
+        assert_eq!(
+            (&lost["unreachable"], &lost["missed_widest"]),
+            (&Value::from(0), &Value::from(0)),
+            "{report}"
+        );
     }
     assert_eq!(report["update_other_bytes"], 0, "neither vectors nor graphs");
     assert!(number(&report["update_overlay_bytes"]) > 0.0);

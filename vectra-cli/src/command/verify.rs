@@ -49,7 +49,9 @@ fn show(report: &Report, output: &mut Output) -> Result<()> {
     }
     if report.unreachable > 0 {
         let rows = report.unreachable;
-        output.line(format!("no link of a graph leads to {rows} rows; vectra compact builds the graphs anew"))?;
+        output.line(format!(
+            "no link of a graph leads to {rows} rows; vectra compact builds the graphs anew"
+        ))?;
     }
     if report.findings.is_empty() {
         return output.line(format!("ok: {checked}"));

@@ -31,14 +31,17 @@ fn rows(kind: Kind, count: usize, seed: u64) -> Rows {
         Kind::Clustered => clustered(count, 5, 1 + count / 40, seed),
         Kind::Duplicates => {
             let few: Vec<Vec<f32>> = (0..3).map(|_| numbers.vector(4, 2.0)).collect();
-            let row = |i: usize| if i % 9 == 0 { numbers.vector(4, 3.0) } else { few[i * 31 % 7 % 3].clone() };
+            let row =
+                |i: usize| if i % 9 == 0 { numbers.vector(4, 3.0) } else { few[i * 31 % 7 % 3].clone() };
             Rows::new((0..count).map(row).collect())
         }
         Kind::Zeros => {
             let row = |i: usize| if i % 11 == 3 { numbers.vector(3, 1.0) } else { vec![0.0; 3] };
             Rows::new((0..count).map(row).collect())
         }
-        Kind::Spiral => Rows::new((0..count).map(|i| vec![1.5_f32.powi((i % 80) as i32), i as f32]).collect()),
+        Kind::Spiral => {
+            Rows::new((0..count).map(|i| vec![1.5_f32.powi((i % 80) as i32), i as f32]).collect())
+        }
     }
 }
 

@@ -29,6 +29,7 @@ mod meddle;
 mod model;
 mod mutants;
 mod noted;
+mod reach;
 mod reader_process;
 mod readers;
 mod real;

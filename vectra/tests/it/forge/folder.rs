@@ -126,8 +126,10 @@ impl Folder {
         self.names("manifest/").iter().map(|name| digest(&self.files[name]).to_le_bytes()).collect()
     }
 
-    /// Recomputes the digest in each manifest, and replaces in the next one what it said of the file, `old`.
+    /// Recomputes the digest in each manifest, and replaces in the next one and in the log what they said of the file,
+    /// `old`.
     fn repair_manifests(&mut self, old: &[[u8; 16]]) {
+        let mut changed = Vec::new();
         let mut before: Option<([u8; 16], [u8; 16])> = None;
         for (name, old) in self.names("manifest/").iter().zip(old) {
             let bytes = self.files.get_mut(name).expect("listed");
@@ -138,13 +140,28 @@ impl Folder {
                 let sum = digest(&bytes[..body]);
                 bytes[body..].copy_from_slice(&sum.to_le_bytes());
             }
-            before = Some((*old, digest(bytes).to_le_bytes()));
+            let now = digest(bytes).to_le_bytes();
+            changed.extend((now != *old).then_some((*old, now)));
+            before = Some((*old, now));
+        }
+        for name in self.names("wal/") {
+            let bytes = self.files.get_mut(&name).expect("listed");
+            for (said, now) in &changed {
+                places(bytes, said).into_iter().for_each(|at| bytes[at..at + 16].copy_from_slice(now));
+            }
+        }
+        if !changed.is_empty() {
+            self.repair_log();
         }
     }
 
     /// Replaces a log file by what `forge` makes of it; all sums follow, through every later file.
     pub(crate) fn forge_log(&mut self, name: &str, forge: impl FnOnce(&mut Vec<u8>)) {
         forge(self.files.get_mut(name).expect("a log file"));
+        self.repair_log();
+    }
+
+    fn repair_log(&mut self) {
         let mut sums = log::Sums::new();
         for name in self.names("wal/") {
             log::repair(self.files.get_mut(&name).expect("listed"), &mut sums);
