@@ -19,7 +19,7 @@ use crate::reader::Reader;
 use crate::recover::{self, Outside};
 use crate::salvage::{SalvageOptions, SalvageReport, salvage_in};
 use crate::settings::Settings;
-use crate::verify::{Report, VerifyOptions, verify_in};
+use crate::verify::{VerifyOptions, VerifyReport, verify_in};
 
 /// Where cold parts rest, as the caller said it.
 #[cfg(feature = "remote")]
@@ -213,7 +213,7 @@ impl Builder {
     ///
     /// # Errors
     /// As [`crate::verify`].
-    pub fn verify(self, path: impl AsRef<Path>) -> Result<Report> {
+    pub fn verify(self, path: impl AsRef<Path>) -> Result<VerifyReport> {
         self.verify_with(path, &VerifyOptions::default())
     }
 
@@ -221,7 +221,7 @@ impl Builder {
     ///
     /// # Errors
     /// As [`crate::verify`].
-    pub fn verify_deep(self, path: impl AsRef<Path>) -> Result<Report> {
+    pub fn verify_deep(self, path: impl AsRef<Path>) -> Result<VerifyReport> {
         self.verify_with(path, &VerifyOptions::deep())
     }
 
@@ -229,7 +229,7 @@ impl Builder {
     ///
     /// # Errors
     /// As [`crate::verify`].
-    pub fn verify_with(self, path: impl AsRef<Path>, options: &VerifyOptions<'_>) -> Result<Report> {
+    pub fn verify_with(self, path: impl AsRef<Path>, options: &VerifyOptions<'_>) -> Result<VerifyReport> {
         verify_in(&self.outside()?, &absolute(path.as_ref())?, options)
     }
 

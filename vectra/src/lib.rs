@@ -63,7 +63,7 @@ pub use crate::reader::Reader;
 pub use crate::salvage::{LostRows, SalvageOptions, SalvageReport, salvage};
 pub use crate::settings::{DIM_MAX, Settings};
 pub use crate::stats::{SegmentStats, ShardStats, Stats, Written};
-pub use crate::verify::{Finding, Report, VerifyOptions, verify, verify_deep};
+pub use crate::verify::{Finding, VerifyOptions, VerifyReport, verify, verify_deep};
 pub use crate::write::batch::Receipt;
 pub use crate::write::bulk::BulkLoader;
 pub use crate::writer::Writer;
@@ -75,7 +75,7 @@ pub use vectra_metadata::{FieldKind, IndexedField};
 pub use vectra_tier::Mode;
 #[cfg(feature = "remote")]
 pub use vectra_tier::{Patience, RemoteStore};
-pub use vectra_wal::{Control, DumpEntry, DumpFrame};
+pub use vectra_wal::{Anchor, Control, DumpEntry, DumpFrame, FileHeader as LogFileHeader};
 
 /// What the acknowledgement of a write promises; the index's own is [`Settings::durability`], and
 /// [`Index::with_durability`] writes with another. [`Receipt::wait_durable`] and [`Index::wait_durable`] make up for a

@@ -1,7 +1,7 @@
 //! `vectra verify`: whether an index holds together; with `--deep`, every stored byte.
 
 use serde_json::{Value as Json, json};
-use vectra::{Builder, Progress, Report, VerifyOptions, Watch};
+use vectra::{Builder, Progress, VerifyOptions, VerifyReport, Watch};
 
 use crate::args::VerifyArgs;
 use crate::exit::Exit;
@@ -27,7 +27,7 @@ pub(super) fn run(args: &VerifyArgs, output: &mut Output) -> Result<Exit> {
     Ok(if report.findings.is_empty() { Exit::Ok } else { Exit::Corrupt })
 }
 
-fn as_json(report: &Report) -> Json {
+fn as_json(report: &VerifyReport) -> Json {
     let finding = |f: &vectra::Finding| json!({"place": f.place, "problem": f.problem, "data": f.data});
     json!({
         "ok": report.findings.is_empty(),
@@ -40,7 +40,7 @@ fn as_json(report: &Report) -> Json {
     })
 }
 
-fn show(report: &Report, output: &mut Output) -> Result<()> {
+fn show(report: &VerifyReport, output: &mut Output) -> Result<()> {
     let depth =
         if report.bytes > 0 { format!("{} checked", bytes(report.bytes)) } else { SHALLOW.to_owned() };
     let checked = format!("generation {}, {} parts, {depth}", report.generation, report.parts);

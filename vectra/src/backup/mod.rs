@@ -89,6 +89,21 @@ impl Index {
     ///
     /// # Errors
     /// As [`Index::backup_with`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// use vectra::{Index, Item, Settings};
+    ///
+    /// let path = |name: &str| folder.path().join(name);
+    /// let index = Index::create(path("films"), Settings::new(2))?;
+    /// index.insert_item(Item::new("alien", [1.0, 0.0]))?;
+    /// index.backup(path("backup"))?;
+    /// vectra::restore(path("backup"), path("restored"))?;
+    /// assert!(Index::open(path("restored"))?.get_item("alien")?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn backup(&self, dir: impl AsRef<Path>) -> Result<BackupReport> {
         self.backup_with(dir, &BackupOptions::default())
     }

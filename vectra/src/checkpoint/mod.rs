@@ -48,6 +48,21 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::Invalid`] for a name that is not 1 to 64 of `a-z`, `0-9`, `_`, `-`; [`ErrorKind::Conflict`] if
     /// there is a checkpoint of this name; [`ErrorKind::Full`]; [`ErrorKind::Io`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// use vectra::{Index, Item, Settings};
+    ///
+    /// let index = Index::create(folder.path().join("films"), Settings::new(2))?;
+    /// index.insert_item(Item::new("alien", [1.0, 0.0]))?;
+    /// index.create_checkpoint("before-cleaning")?;
+    /// index.delete_item("alien")?;
+    /// assert!(index.get_item("alien")?.is_none());
+    /// assert!(index.at_checkpoint("before-cleaning")?.get_item("alien")?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create_checkpoint(&self, name: &str) -> Result<CheckpointInfo> {
         self.engine.check_open()?;
         check_name(name)?;

@@ -27,6 +27,22 @@ use crate::stats::Stats;
 /// lock ends with the process. Where none can be made, on a read-only file system for instance, it reads without: then
 /// a writer may remove files between two moments of an opening, which is tried again with what is newest then, and
 /// fails with [`ErrorKind::Corrupt`] or [`ErrorKind::Io`] if that goes on. What is open stays readable.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// use vectra::{Index, Item, Reader, Settings};
+///
+/// let path = folder.path().join("films");
+/// let index = Index::create(&path, Settings::new(2))?;
+/// let reader = Reader::open(&path)?; // in another process, say
+/// index.insert_item(Item::new("alien", [1.0, 0.0]))?;
+/// assert!(reader.get_item("alien")?.is_none(), "it shows one moment");
+/// assert!(reader.refresh()?);
+/// assert!(reader.get_item("alien")?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Reader {
     folder: Folder,

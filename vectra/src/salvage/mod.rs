@@ -112,6 +112,27 @@ impl SalvageReport {
 /// # Errors
 /// [`ErrorKind::NotFound`] if there is nothing of an index, [`ErrorKind::Invalid`] if no manifest can be read and no
 /// settings are given, [`ErrorKind::Conflict`] if `out` is not empty, [`ErrorKind::Io`]. Damage is not an error.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// use vectra::{Index, Item, Settings};
+///
+/// let path = |name: &str| folder.path().join(name);
+/// let index = Index::create(path("films"), Settings::new(2))?;
+/// index.insert_item(Item::new("alien", [1.0, 0.0]))?;
+/// index.close()?;
+/// for manifest in std::fs::read_dir(path("films").join("manifest"))? {
+///     std::fs::remove_file(manifest?.path())?;
+/// }
+/// let settings = Settings::new(2); // what the manifests said
+/// let options = vectra::SalvageOptions::default().settings(settings);
+/// let report = vectra::Builder::new().salvage(path("films"), path("saved"), &options)?;
+/// assert_eq!((report.items, report.generation), (1, None));
+/// assert!(Index::open(path("saved"))?.get_item("alien")?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 pub fn salvage(damaged: impl AsRef<Path>, out: impl AsRef<Path>) -> Result<SalvageReport> {
     Builder::new().salvage(damaged, out, &SalvageOptions::default())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use vectra_core::io::Fs;
 
-use super::Report;
+use super::VerifyReport;
 use crate::backup::{BACKUP, Note, RESTORE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Manifest;
@@ -14,7 +14,7 @@ use crate::manifest::Manifest;
 const KNOWN: [&str; 11] =
     ["LOCK", "FORMAT", "manifest", "wal", "seg", "tmp", "pins", "quarantine", "ballast", "cache", BACKUP];
 
-impl Report {
+impl VerifyReport {
     /// The note says of a backup whose it is: without it the backup goes on as an index, but not as a backup.
     pub(super) fn check_note(&mut self, fs: &dyn Fs, root: &Path) -> Result<()> {
         for name in [BACKUP, RESTORE] {

@@ -43,7 +43,7 @@ pub struct Finding {
 /// What [`verify`] looked at and found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Report {
+pub struct VerifyReport {
     /// The newest generation of the manifest.
     pub generation: u64,
     /// Parts checked.
@@ -96,7 +96,7 @@ impl<'a> VerifyOptions<'a> {
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] if there is no index, [`ErrorKind::Io`]. Damage is not an error but a finding.
-pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
+pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
     Builder::new().verify(path)
 }
 
@@ -107,11 +107,11 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Report> {
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_deep(path: impl AsRef<Path>) -> Result<Report> {
+pub fn verify_deep(path: impl AsRef<Path>) -> Result<VerifyReport> {
     Builder::new().verify_deep(path)
 }
 
-pub(crate) fn verify_in(outside: &Outside, root: &Path, options: &VerifyOptions<'_>) -> Result<Report> {
+pub(crate) fn verify_in(outside: &Outside, root: &Path, options: &VerifyOptions<'_>) -> Result<VerifyReport> {
     let manifests = ManifestStore::new(Arc::clone(&outside.fs), root);
     // A writer at work meanwhile removes nothing that is looked at here.
     let Some(BothPinned { chain, previous, pins: _pins }) = pin_both(&manifests, root, outside)? else {
@@ -121,7 +121,11 @@ pub(crate) fn verify_in(outside: &Outside, root: &Path, options: &VerifyOptions<
 }
 
 /// Checks the newest generation alone, in a folder where nobody else writes.
-pub(crate) fn verify_newest(outside: &Outside, root: &Path, options: &VerifyOptions<'_>) -> Result<Report> {
+pub(crate) fn verify_newest(
+    outside: &Outside,
+    root: &Path,
+    options: &VerifyOptions<'_>,
+) -> Result<VerifyReport> {
     let manifests = ManifestStore::new(Arc::clone(&outside.fs), root);
     let Some(mut chain) = manifests.load()? else { return Err(no_index(root)) };
     if let Some(loaded) = &mut chain.loaded {
@@ -137,10 +141,10 @@ fn check_chain(
     options: &VerifyOptions<'_>,
     chain: Chain,
     both: bool,
-) -> Result<Report> {
+) -> Result<VerifyReport> {
     let fs = &outside.fs;
     let manifests = ManifestStore::new(Arc::clone(fs), root);
-    let mut report = Report::default();
+    let mut report = VerifyReport::default();
     let Chain { generations, loaded, damaged, highest } = chain;
     if let Some((generation, error)) = damaged {
         report.find(format!("manifest/{generation:020}"), &error, true);
@@ -210,7 +214,7 @@ struct Check<'a> {
     skipped: BTreeSet<uuid::Uuid>,
     /// Whether a writer has committed since the check began.
     went_on: &'a dyn Fn() -> Result<bool>,
-    report: Report,
+    report: VerifyReport,
 }
 
 impl Check<'_> {
@@ -279,12 +283,12 @@ fn is_failure(error: &io::Error) -> bool {
     !matches!(error.kind(), NotFound | UnexpectedEof | InvalidInput | IsADirectory)
 }
 
-impl Report {
+impl VerifyReport {
     fn find(&mut self, place: impl ToString, problem: &dyn std::fmt::Display, data: bool) {
         self.findings.push(Finding { place: place.to_string(), problem: problem.to_string(), data });
     }
 
-    /// As [`Report::find`]; a disk that fails says nothing about what is on it, and ends the check.
+    /// As [`VerifyReport::find`]; a disk that fails says nothing about what is on it, and ends the check.
     fn judge(&mut self, place: impl ToString, error: Error, data: bool) -> Result<()> {
         if error.kind() == ErrorKind::Io {
             return Err(error);

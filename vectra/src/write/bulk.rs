@@ -40,6 +40,23 @@ use crate::sync::MutexGuard;
 ///
 /// Rows of a load may lack their graph in any number: they do not slow writers down as others do, until they are merged
 /// with others.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// use vectra::{Index, Item, Settings};
+///
+/// let index = Index::create(folder.path().join("films"), Settings::new(2))?;
+/// let mut loader = index.bulk_loader();
+/// for n in 0..1000_u64 {
+///     loader.push(Item::new(n, [n as f32, 1.0]))?;
+/// }
+/// assert_eq!(index.snapshot().len(), 0, "nothing is seen of it yet");
+/// assert_eq!(loader.finish()?.items, 1000);
+/// assert_eq!(index.snapshot().len(), 1000);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct BulkLoader<'a> {
     engine: &'a Arc<Engine>,

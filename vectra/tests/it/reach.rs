@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use vectra::seams::MemFs;
-use vectra::{Builder, Index, Item, ItemId, Metric, Report, Settings};
+use vectra::{Builder, Index, Item, ItemId, Metric, Settings, VerifyReport};
 use vectra_core::testing::oracle::Dice;
 
 use crate::forge::{Folder, ROOT};
@@ -54,7 +54,7 @@ fn insert(index: &Index, kind: Kind, keys: impl Iterator<Item = u64>) {
     index.insert_items(keys.map(|key| Item::new(key, vector(kind, key))).collect()).expect("new items");
 }
 
-fn checked(fs: &Arc<MemFs>) -> Report {
+fn checked(fs: &Arc<MemFs>) -> VerifyReport {
     Builder::new().fs(fs.clone()).verify_deep(ROOT).expect("an index")
 }
 
