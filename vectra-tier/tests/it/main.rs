@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod forged;
 mod lazy;
+mod mapped;
 mod material;
 mod owned;
 mod probe;
