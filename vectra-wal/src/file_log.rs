@@ -261,6 +261,10 @@ impl Log for FileLog {
         Ok(())
     }
 
+    fn accepts(&self) -> Result<(), AppendError> {
+        self.group.accepts()
+    }
+
     fn last_lsn(&self) -> Lsn {
         self.group.last_lsn()
     }

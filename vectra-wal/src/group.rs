@@ -358,6 +358,10 @@ impl Group {
         writer.sealed.iter().filter(|sealed| sealed.last_lsn >= lsn).count() as u64 + 1
     }
 
+    pub(crate) fn accepts(&self) -> Result<(), AppendError> {
+        self.state.lock().check_open()
+    }
+
     pub(crate) fn last_lsn(&self) -> Lsn {
         self.state.lock().last_lsn
     }

@@ -157,6 +157,13 @@ pub trait Log: Send + Sync + Debug {
     /// If the generation is 0.
     fn note_anchor(&self, anchor: Anchor) -> Result<(), AppendError>;
 
+    /// Whether the log still takes operations: fails as [`enqueue`](Log::enqueue) would, so that a caller need not prepare
+    /// in vain, or on top of what may never have been written.
+    ///
+    /// # Errors
+    /// [`AppendError::Poisoned`] after a failure, [`AppendError::Closed`].
+    fn accepts(&self) -> Result<(), AppendError>;
+
     /// The last LSN handed out.
     fn last_lsn(&self) -> Lsn;
 

@@ -101,6 +101,10 @@ impl Log for NullLog {
         self.open_state().map(drop)
     }
 
+    fn accepts(&self) -> Result<(), AppendError> {
+        self.open_state().map(drop)
+    }
+
     fn last_lsn(&self) -> Lsn {
         self.state.lock().last_lsn
     }

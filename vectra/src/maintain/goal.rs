@@ -16,7 +16,7 @@ use crate::stats::Counters;
 /// Failures in a row for want of room after which somebody who waits is told.
 const FULL_TRIES: u32 = 3;
 
-/// How the background work is doing.
+/// How the background work and the log are doing.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Health {
@@ -30,7 +30,8 @@ pub enum Health {
         /// What happened.
         error: Error,
     },
-    /// The worker gave up. Reads go on; writes go on until too many rows lack a graph.
+    /// The worker gave up, or the log failed. Reads go on; writes go on until too many rows lack a graph, but none after
+    /// the log failed.
     Stopped {
         /// What happened.
         error: Error,

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use vectra_wal::AppendError;
+
 use super::goal::{Goal, Health, Lane, Request};
 use super::upkeep::Summary;
-use crate::engine::Engine;
+use crate::engine::{Engine, append_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::sealed::SealedView;
 use crate::snapshot::ShardState;
@@ -17,6 +19,9 @@ const BARE_ROWS_MAX: u64 = 131_072;
 
 impl Engine {
     pub(crate) fn health(&self) -> Health {
+        if let Err(error @ AppendError::Poisoned { .. }) = self.log.accepts() {
+            return Health::Stopped { error: append_error(error) };
+        }
         let health = self.maintenance.progress.lock().health();
         match (health, self.damage()) {
             (Health::Good, Some(error)) => Health::Degraded { since_ms: self.env.clock.unix_ms(), error },

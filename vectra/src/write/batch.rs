@@ -115,9 +115,11 @@ impl Engine {
         })
     }
 
-    /// Takes a shard's write lock; refuses if a writer panicked while it staged.
+    /// Takes a shard's write lock; refuses if a writer panicked while it staged, or if the log failed: what is staged may then
+    /// include operations of which nobody knows whether they were written, and must not decide about others.
     pub(crate) fn lock_shard(&self, number: usize) -> Result<MutexGuard<'_, ShardWriter>> {
         let writer = self.shards[number].writer.lock();
+        self.log.accepts().map_err(append_error)?;
         if writer.staging {
             return Err(Error::new(
                 ErrorKind::Unavailable,

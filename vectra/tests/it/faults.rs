@@ -215,6 +215,35 @@ fn a_write_stays_uncertain_until_the_index_is_opened_again() {
     }
 }
 
+/// What may or may not have been written decides nothing: no write is refused for it, none is said to have met it.
+#[test]
+fn regress_after_a_failed_log_every_write_is_refused_for_that() {
+    for fault in [Fault::Eio, Fault::SyncFailed { content: SyncedContent::Kept }] {
+        let world = World::new(3, MODELS[1]);
+        let (mut run, created) = Run::create(&world, &tiny(Metric::L2, 2));
+        created.and_then(|()| run.all(&[Op::Insert(vec![1, 2])])).unwrap_or_else(|e| panic!("{e}"));
+        assert!(matches!(run.index().health(), Health::Good));
+        let skipped = u64::from(matches!(fault, Fault::SyncFailed { .. }));
+        world.fs.fail_call(world.fs.calls() + 1 + skipped, fault, false);
+        let lost = run.step(&Op::Insert(vec![0])).expect_err("the log failed");
+        assert!(matches!(&lost, Broken::Engine(e) if e.kind() == ErrorKind::Uncertain), "{lost}");
+        for op in [
+            Op::Insert(vec![0, 8]),
+            Op::Upsert(vec![0]),
+            Op::Update(vec![0]),
+            Op::Update(vec![1]),
+            Op::Delete(vec![0]),
+            Op::Load(vec![0]),
+        ] {
+            let refused = run.step(&op).expect_err("the log failed before");
+            let unavailable = matches!(&refused, Broken::Engine(e) if e.kind() == ErrorKind::Unavailable);
+            assert!(unavailable, "{op:?} after {fault:?}: {refused}");
+        }
+        assert!(matches!(run.index().health(), Health::Stopped { .. }));
+        check_items(&run.index().snapshot(), &run.ledger.now).unwrap_or_else(|e| panic!("{e}"));
+    }
+}
+
 /// A closed index with sealed segments of every age, tombstones, overlays, and rows that are only in the log.
 pub(crate) fn closed(settings: &Settings) -> (World, Ledger) {
     let world = World::new(11, MODELS[0]);
