@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use vectra::{Durability, ElementKind, FieldKind, IndexedField, ItemId, Metric};
 
 /// Vectors in a folder: durable nearest-neighbour search with metadata.
@@ -13,6 +13,26 @@ use vectra::{Durability, ElementKind, FieldKind, IndexedField, ItemId, Metric};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Print the result, or the error, as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+impl Cli {
+    /// Reads the command line; `Err` is what to print instead, help for instance.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let cli = Self::try_parse()?;
+        if cli.json && matches!(cli.command, Command::Demo(_)) {
+            let text = "the demo tells a story and has no JSON: leave out --json";
+            return Err(Self::command().error(clap::error::ErrorKind::ArgumentConflict, text));
+        }
+        Ok(cli)
+    }
+
+    /// Whether the result (and an error) is wanted as JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,29 +85,6 @@ pub(crate) enum CheckpointCommand {
     Drop(CheckpointArgs),
 }
 
-impl Command {
-    /// Whether the result (and an error) is wanted as JSON.
-    pub(crate) fn json(&self) -> bool {
-        match self {
-            Self::Demo(_) => false,
-            Self::Create(args) => args.json,
-            Self::Import(args) => args.json,
-            Self::Query(args) => args.json,
-            Self::Get(args) => args.json,
-            Self::Delete(args) => args.json,
-            Self::Info(args) | Self::Compact(args) | Self::Checkpoint(CheckpointCommand::List(args)) => {
-                args.json
-            }
-            Self::Verify(args) => args.json,
-            Self::Backup(args) => args.json,
-            Self::Restore(args) => args.json,
-            Self::Checkpoint(CheckpointCommand::Create(args) | CheckpointCommand::Drop(args)) => args.json,
-            Self::Salvage(args) => args.json,
-            Self::Wal(WalCommand::Dump(args)) => args.json,
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// Where to put the index (a fresh folder for temporary files unless given).
@@ -117,9 +114,6 @@ pub(crate) struct CreateArgs {
     /// When a write counts as done: `sync`, `none` or `interval:MS`.
     #[arg(long, default_value = "sync", value_parser = parse_durability)]
     pub(crate) durability: Durability,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -148,9 +142,6 @@ pub(crate) struct ImportArgs {
     /// Pass over rows that are in the index already with the same vector.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -177,9 +168,6 @@ pub(crate) struct QueryArgs {
     /// Also return the vectors of the hits.
     #[arg(long)]
     pub(crate) with_vectors: bool,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// What is looked for.
@@ -201,9 +189,6 @@ pub(crate) struct GetArgs {
     /// Digits name a number, the hyphenated form a UUID, anything else a string.
     #[arg(value_parser = parse_id)]
     pub(crate) id: ItemId,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -213,18 +198,12 @@ pub(crate) struct DeleteArgs {
     /// Digits name a number, the hyphenated form a UUID, anything else a string.
     #[arg(required = true, value_parser = parse_id)]
     pub(crate) ids: Vec<ItemId>,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct IndexArgs {
     /// Folder of the index.
     pub(crate) index: PathBuf,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -234,9 +213,6 @@ pub(crate) struct VerifyArgs {
     /// Read every byte and look at every row, code and link.
     #[arg(long)]
     pub(crate) deep: bool,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -248,9 +224,6 @@ pub(crate) struct BackupArgs {
     /// Link part files instead of copying them, on one file system: quick, but one medium holds both.
     #[arg(long)]
     pub(crate) link: bool,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -259,9 +232,6 @@ pub(crate) struct RestoreArgs {
     pub(crate) backup: PathBuf,
     /// Folder of the new index; new or empty.
     pub(crate) to: PathBuf,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -270,9 +240,6 @@ pub(crate) struct CheckpointArgs {
     pub(crate) index: PathBuf,
     /// 1 to 64 of a-z, 0-9, `_` and `-`.
     pub(crate) name: String,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -297,9 +264,6 @@ pub(crate) struct SalvageArgs {
     /// Metadata field with an index of its own, for when no manifest can be read; repeatable.
     #[arg(long = "index-field", value_name = "PATH:KIND", value_parser = parse_field)]
     pub(crate) index_fields: Vec<IndexedField>,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 fn metric_parser() -> impl TypedValueParser<Value = Metric> {

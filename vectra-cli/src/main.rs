@@ -21,14 +21,12 @@ mod folder;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::Cli;
 use crate::exit::Exit;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
             // Nothing can be said if even this cannot be printed.
@@ -36,14 +34,14 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
         }
     };
-    let mut output = Output::stdout(cli.command.json());
+    let mut output = Output::stdout(cli.wants_json());
     let done = command::run(&cli.command, &mut output).and_then(|exit| output.flush().map(|()| exit));
     match done {
         Ok(exit) => exit.into(),
         // The reader has what it wanted, as in `vectra query ... | head -1`.
         Err(failure) if failure.is_closed_pipe() => Exit::Ok.into(),
         Err(failure) => {
-            failure.report(cli.command.json());
+            failure.report(cli.wants_json());
             failure.exit().into()
         }
     }

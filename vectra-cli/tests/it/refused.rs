@@ -228,6 +228,19 @@ fn errors_are_json_where_results_are() {
 }
 
 #[test]
+fn json_is_asked_for_anywhere_but_of_the_demo() {
+    let place = Place::new();
+    for line in ["--json get nowhere 1", "get --json nowhere 1", "--json checkpoint list nowhere"] {
+        let ran = place.vectra(line);
+        let error: Json = serde_json::from_str(&ran.err).expect("one JSON object");
+        assert_eq!((ran.code, error["kind"].as_str()), (3, Some("not_found")), "{line}");
+    }
+    let ran = place.vectra("demo --json");
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(ran.err.contains("leave out --json"), "{ran:?}");
+}
+
+#[test]
 fn verify_finds_a_changed_byte() {
     let place = Place::new();
     place.write("v.npy", npy_f32(&vectors(500, 32)));
