@@ -53,8 +53,10 @@ struct State {
     rest: Rest,
     /// Who waits while someone has the turn.
     seats: Seats,
-    /// How many callers the last turn freed: they may well be back at once.
-    freed: usize,
+    /// How many frames make a group worth a sync: most of the callers who were about when the last turn ended.
+    enough: usize,
+    /// Whether somebody waits for that many, and takes the turn if they do not come.
+    gathering: bool,
     stats: LogStats,
 }
 
@@ -116,7 +118,8 @@ impl Group {
             sync_due: None,
             rest: Rest::default(),
             seats: Seats::default(),
-            freed: 0,
+            enough: 0,
+            gathering: false,
             stats: LogStats::default(),
         };
         state.note(&writer);
@@ -160,6 +163,7 @@ impl Group {
         if durable {
             state.sync_wanted = state.sync_wanted.max(lsn);
         }
+        let mut waited_for_others = false;
         loop {
             if goal.reached(state.published, state.durable) {
                 return Ok(state.arm_mark());
@@ -167,17 +171,18 @@ impl Group {
             if let Some(fault) = state.fault_of(lsn) {
                 return Err(fault);
             }
-            if !state.busy {
-                if durable {
-                    state = self.gather(state);
+            let too_few = durable && state.queue.len() < state.enough && !waited_for_others;
+            if state.busy || (too_few && state.gathering) {
+                match Self::waited(state, Some(goal)) {
+                    // Whoever led has arranged the mark.
+                    Call::Done => return Ok(None),
+                    Call::Look => state = self.state.lock(),
                 }
+            } else if too_few {
+                state = self.gather(state);
+                waited_for_others = true;
+            } else {
                 state = self.lead(state, Some(publish));
-                continue;
-            }
-            match Self::waited(state, Some(goal)) {
-                // Whoever led has arranged the mark.
-                Call::Done => return Ok(None),
-                Call::Look => state = self.state.lock(),
             }
         }
     }
@@ -193,22 +198,25 @@ impl Group {
     }
 
     /// Lets others come before a group that is to be synced is taken, if many were freed just now: a turn for the few
-    /// who were quickest would make all others wait for a sync of their own. The turn stays ours meanwhile.
+    /// who were quickest would make all others wait for a sync of their own.
     ///
-    /// Aims at half of those about, so that one half can prepare while the other is being synced. Gives up when nobody
-    /// comes; who is alone never waits.
+    /// Whoever comes as the last of [`enough`](State::enough) takes the turn.
+    /// Gives up when nobody comes; who is alone never waits.
     fn gather<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let enough = (state.freed + state.queue.len()).div_ceil(2);
+        state.gathering = true;
+        let turns = state.rest.turns();
         let mut in_vain = 0;
-        state.busy = true;
-        while state.queue.len() < enough && in_vain < GATHER_YIELDS {
+        while in_vain < GATHER_YIELDS {
             let before = state.queue.len();
             drop(state);
             yield_now();
             state = self.state.lock();
+            if state.busy || state.rest.turns() != turns {
+                return state;
+            }
             in_vain = if state.queue.len() > before { 0 } else { in_vain + 1 };
         }
-        state.busy = false;
+        state.gathering = false;
         state
     }
 
@@ -235,6 +243,8 @@ impl Group {
     ) -> (MutexGuard<'a, State>, Option<T>) {
         assert!(!state.busy, "a turn begins only when nobody has it");
         state.busy = true;
+        state.gathering = false;
+        state.seats.turn_begins();
         let published = state.published;
         drop(state);
         let guard = TurnGuard { group: self };
@@ -398,7 +408,7 @@ impl State {
         }
         let (published, durable) = (self.published, self.durable);
         let calls = self.seats.rise(|goal| goal.reached(published, durable));
-        self.freed = calls.done();
+        self.enough = (calls.done() + self.queue.len()) * 7 / 8;
         calls
     }
 

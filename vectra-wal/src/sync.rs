@@ -3,16 +3,17 @@
 
 #[cfg(not(loom))]
 pub(crate) use parking_lot::{Mutex, MutexGuard};
+/// A lock with a bell that wakes all sleepers in one call to the system; `parking_lot`'s wakes them one by one.
 #[cfg(not(loom))]
 pub(crate) use std::{
-    sync::atomic::{AtomicU8, Ordering},
-    thread::{Thread, current, park, yield_now},
+    sync::{Condvar as Bell, Mutex as Shared},
+    thread::yield_now,
 };
 
 #[cfg(loom)]
 pub(crate) use loom::{
-    sync::atomic::{AtomicU8, Ordering},
-    thread::{Thread, current, park, yield_now},
+    sync::{Condvar as Bell, Mutex as Shared},
+    thread::yield_now,
 };
 #[cfg(loom)]
 pub(crate) use modelled::{Mutex, MutexGuard};

@@ -34,6 +34,11 @@ pub(super) struct Rest {
 }
 
 impl Rest {
+    /// How many turns have ended.
+    pub(super) fn turns(&self) -> u64 {
+        self.turns
+    }
+
     /// A turn has ended.
     pub(super) fn note(&mut self, writer: &Writer) {
         self.turns += 1;

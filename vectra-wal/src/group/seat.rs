@@ -1,16 +1,12 @@
-//! Where callers wait while another one has the turn: each in a seat of its own, so that the end of a turn wakes those it
-//! is good for and one to take the next turn, and nobody else.
+//! Where callers wait while another one has the turn, so that its end wakes those it is good for and one to take the next
+//! turn, and nobody else; and many of them with one call to the system.
 
 use std::mem;
 use std::sync::Arc;
 
-use crate::sync::{AtomicU8, Ordering, Thread, current, park};
+use crate::sync::{Bell, Shared};
 
 use super::Goal;
-
-const ASLEEP: u8 = 0;
-const LOOK: u8 = 1;
-const DONE: u8 = 2;
 
 /// Why a caller was woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,87 +17,142 @@ pub(super) enum Call {
     Done,
 }
 
-/// Where one thread sleeps.
-#[derive(Debug)]
+/// Where one or more threads sleep until all of them are called.
+#[derive(Debug, Default)]
 pub(super) struct Seat {
-    call: AtomicU8,
-    sleeper: Thread,
+    call: Shared<Option<Call>>,
+    bell: Bell,
 }
 
 impl Seat {
     /// Sleeps until called.
     pub(super) fn wait(&self) -> Call {
+        let mut call = self.call.lock().expect("nothing panics while it holds this lock");
         loop {
-            match self.call.load(Ordering::Acquire) {
-                // Whoever calls sets the call first: a wake-up that came before the sleep ends the sleep at once.
-                ASLEEP => park(),
-                DONE => return Call::Done,
-                _ => return Call::Look,
+            match *call {
+                Some(call) => return call,
+                None => call = self.bell.wait(call).expect("nothing panics while it holds this lock"),
             }
         }
     }
 
     fn call(&self, call: Call) {
-        let call = match call {
-            Call::Look => LOOK,
-            Call::Done => DONE,
-        };
-        self.call.store(call, Ordering::Release);
-        self.sleeper.unpark();
+        *self.call.lock().expect("nothing panics while it holds this lock") = Some(call);
+        self.bell.notify_all();
     }
 }
 
-/// Who sits, in the order of arrival, and what for; `None`: the turn itself.
+/// Those who share a seat.
+#[derive(Debug)]
+struct Crowd {
+    /// When it is reached, so is what each of them waits for.
+    goal: Goal,
+    size: usize,
+    /// Whether a turn has begun since they came, so that their frames are in its group.
+    is_served: bool,
+    seat: Arc<Seat>,
+}
+
+/// Who sits, in the order of arrival. The first who comes in a turn sits alone, to be called for the next one; the others
+/// who come in that turn sit together.
 #[derive(Debug, Default)]
 pub(super) struct Seats {
-    taken: Vec<(Option<Goal>, Arc<Seat>)>,
+    /// With what they wait for; `None`: the turn itself.
+    alone: Vec<(Option<Goal>, Arc<Seat>)>,
+    crowds: Vec<Crowd>,
+    has_first: bool,
 }
 
 /// Those to be woken. To be [called](Self::call) with no lock held: each call may cost a switch of threads.
 #[derive(Debug)]
 #[must_use = "who is not called sleeps for ever"]
-pub(super) struct Calls(Vec<(Call, Arc<Seat>)>);
+pub(super) struct Calls {
+    seats: Vec<(Call, Arc<Seat>)>,
+    done: usize,
+}
 
 impl Seats {
     /// A seat for the calling thread. It must give its lock back and then wait.
     pub(super) fn take(&mut self, goal: Option<Goal>) -> Arc<Seat> {
-        let seat = Arc::new(Seat { call: AtomicU8::new(ASLEEP), sleeper: current() });
-        self.taken.push((goal, Arc::clone(&seat)));
+        if let Some(goal) = goal
+            && mem::replace(&mut self.has_first, true)
+        {
+            return self.join(goal);
+        }
+        let seat = Arc::<Seat>::default();
+        self.alone.push((goal, Arc::clone(&seat)));
         seat
     }
 
+    fn join(&mut self, goal: Goal) -> Arc<Seat> {
+        if let Some(crowd) = self.crowds.last_mut().filter(|crowd| !crowd.is_served) {
+            crowd.size += 1;
+            crowd.goal.lsn = crowd.goal.lsn.max(goal.lsn);
+            crowd.goal.durable |= goal.durable;
+            return Arc::clone(&crowd.seat);
+        }
+        let seat = Arc::<Seat>::default();
+        self.crowds.push(Crowd { goal, size: 1, is_served: false, seat: Arc::clone(&seat) });
+        seat
+    }
+
+    /// A turn begins: who comes from now on sits apart from those whose frames it takes.
+    pub(super) fn turn_begins(&mut self) {
+        self.has_first = false;
+        self.crowds.iter_mut().for_each(|crowd| crowd.is_served = true);
+    }
+
     /// Empties the seats of all whose goal is reached, of all who wait for the turn, and of the first of the others: it
-    /// takes the next turn, and is woken first.
+    /// takes the next turn, and is woken first. Crowds of which only some may have what they wait for are to look.
     pub(super) fn rise(&mut self, reached: impl Fn(Goal) -> bool) -> Calls {
-        let mut calls = Vec::with_capacity(self.taken.len());
+        let mut calls = Calls { seats: Vec::new(), done: 0 };
         let mut next = None;
-        for (goal, seat) in mem::take(&mut self.taken) {
+        for (goal, seat) in mem::take(&mut self.alone) {
             match goal {
-                Some(goal) if reached(goal) => calls.push((Call::Done, seat)),
-                Some(_) if next.is_none() => next = Some((Call::Look, seat)),
-                Some(_) => self.taken.push((goal, seat)),
-                None => calls.push((Call::Look, seat)),
+                Some(goal) if reached(goal) => calls.add(Call::Done, 1, seat),
+                Some(_) if next.is_none() => next = Some(seat),
+                Some(_) => self.alone.push((goal, seat)),
+                None => calls.add(Call::Look, 1, seat),
             }
         }
-        calls.extend(next);
-        Calls(calls)
+        for crowd in mem::take(&mut self.crowds) {
+            if reached(crowd.goal) {
+                calls.add(Call::Done, crowd.size, crowd.seat);
+            } else if crowd.is_served || next.is_none() {
+                calls.add(Call::Look, crowd.size, crowd.seat);
+            } else {
+                self.crowds.push(crowd);
+            }
+        }
+        if let Some(seat) = next {
+            calls.add(Call::Look, 1, seat);
+        }
+        self.has_first = self.alone.iter().any(|(goal, _)| goal.is_some());
+        calls
     }
 
     /// Empties all seats: everybody is to look.
     pub(super) fn rise_all(&mut self) -> Calls {
-        Calls(mem::take(&mut self.taken).into_iter().map(|(_, seat)| (Call::Look, seat)).collect())
+        let alone = mem::take(&mut self.alone).into_iter().map(|(_, seat)| seat);
+        let crowds = mem::take(&mut self.crowds).into_iter().map(|crowd| crowd.seat);
+        Calls { seats: alone.chain(crowds).map(|seat| (Call::Look, seat)).collect(), done: 0 }
     }
 }
 
 impl Calls {
+    fn add(&mut self, call: Call, size: usize, seat: Arc<Seat>) {
+        self.done += if call == Call::Done { size } else { 0 };
+        self.seats.push((call, seat));
+    }
+
     /// How many wait no longer.
     pub(super) fn done(&self) -> usize {
-        self.0.iter().filter(|(call, _)| *call == Call::Done).count()
+        self.done
     }
 
     /// Wakes them, the last one first.
     pub(super) fn call(self) {
-        for (call, seat) in self.0.into_iter().rev() {
+        for (call, seat) in self.seats.into_iter().rev() {
             seat.call(call);
         }
     }
@@ -115,44 +166,58 @@ mod tests {
         Goal { lsn, durable: true }
     }
 
-    fn calls(calls: &Calls, seats: &[Arc<Seat>]) -> Vec<(Call, usize)> {
-        let place = |seat| seats.iter().position(|s| Arc::ptr_eq(s, seat)).expect("taken here");
-        calls.0.iter().map(|(call, seat)| (*call, place(seat))).collect()
+    fn take(seats: &mut Seats, lsns: &[u64]) -> Vec<Arc<Seat>> {
+        lsns.iter().map(|lsn| seats.take((*lsn > 0).then(|| goal(*lsn)))).collect()
+    }
+
+    fn called(calls: &Calls, seat: &Arc<Seat>) -> Option<Call> {
+        calls.seats.iter().find(|(_, called)| Arc::ptr_eq(called, seat)).map(|(call, _)| *call)
     }
 
     #[test]
     fn the_end_of_a_turn_wakes_those_it_concerns_and_one_to_lead() {
         let mut seats = Seats::default();
-        let taken: Vec<_> = [5, 9, 0, 7, 6].map(|lsn| seats.take((lsn > 0).then(|| goal(lsn)))).into();
-        let woken = seats.rise(|goal| goal.lsn <= 6);
-        assert_eq!(woken.done(), 2);
-        // The next leader is the last of the list: the first to be woken.
+        let served = take(&mut seats, &[3, 4, 0, 5]);
+        assert!(Arc::ptr_eq(&served[1], &served[3]), "all but the first share");
+        seats.turn_begins();
+        let queued = take(&mut seats, &[6, 7, 8]);
+        let calls = seats.rise(|goal| goal.lsn <= 5);
+        assert_eq!(calls.done(), 3);
         assert_eq!(
-            calls(&woken, &taken),
-            [(Call::Done, 0), (Call::Look, 2), (Call::Done, 4), (Call::Look, 1)]
+            [0, 1, 2].map(|i| called(&calls, &served[i])),
+            [Some(Call::Done), Some(Call::Done), Some(Call::Look)]
         );
-        woken.call();
-        assert_eq!([0, 1, 2, 4].map(|i| taken[i].wait()), [Call::Done, Call::Look, Call::Look, Call::Done]);
-        assert_eq!(calls(&seats.rise(|_| false), &taken), [(Call::Look, 3)], "nobody is forgotten");
-        assert_eq!(calls(&seats.rise_all(), &taken), []);
+        assert_eq!([0, 1].map(|i| called(&calls, &queued[i])), [Some(Call::Look), None]);
+        assert!(Arc::ptr_eq(&calls.seats.last().expect("some").1, &queued[0]), "the next leader comes first");
+        calls.call();
+        assert_eq!((served[3].wait(), queued[0].wait()), (Call::Done, Call::Look));
+        seats.turn_begins();
+        let calls = seats.rise(|goal| goal.lsn <= 8);
+        assert_eq!((calls.done(), called(&calls, &queued[2])), (2, Some(Call::Done)));
     }
 
     #[test]
-    fn a_sleeper_is_woken_from_another_thread() {
+    fn nobody_is_left_without_one_to_lead() {
         let mut seats = Seats::default();
+        // The first has what it waits for at once, the others do not: without it nobody would take the next turn.
+        let taken = take(&mut seats, &[2, 9, 8]);
+        let calls = seats.rise(|goal| goal.lsn <= 5);
+        assert_eq!([0, 1].map(|i| called(&calls, &taken[i])), [Some(Call::Done), Some(Call::Look)]);
+        // A group that did not take all of a crowd: they see for themselves.
+        let taken = take(&mut seats, &[20, 21, 30]);
+        seats.turn_begins();
+        let calls = seats.rise(|goal| goal.lsn <= 21);
+        assert_eq!([0, 1].map(|i| called(&calls, &taken[i])), [Some(Call::Done), Some(Call::Look)]);
+        assert!(seats.rise_all().seats.is_empty());
+    }
+
+    #[test]
+    fn all_who_share_a_seat_are_woken() {
+        let seat = Seat::default();
         std::thread::scope(|scope| {
-            let (tell, told) = std::sync::mpsc::channel();
-            let sleeper = scope.spawn(move || {
-                let mut seats = Seats::default();
-                let seat = seats.take(None);
-                tell.send(seats).expect("somebody listens");
-                // A stale wake-up must not pass for a call.
-                current().unpark();
-                seat.wait()
-            });
-            seats = told.recv().expect("it tells");
-            seats.rise_all().call();
-            assert_eq!(sleeper.join().expect("no panic"), Call::Look);
+            let sleepers: Vec<_> = (0..3).map(|_| scope.spawn(|| seat.wait())).collect();
+            seat.call(Call::Done);
+            assert!(sleepers.into_iter().all(|sleeper| sleeper.join().expect("no panic") == Call::Done));
         });
     }
 }
