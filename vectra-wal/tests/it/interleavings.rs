@@ -134,6 +134,21 @@ fn two_writers() {
     }
 }
 
+/// So many that some share a seat, and that come back while others gather.
+#[test]
+fn a_crowd_that_comes_back() {
+    explore(2, || {
+        let model = Model::new();
+        let twice = |m: &Model| m.append(Durability::Sync).and_then(|_| m.append(Durability::Sync));
+        let once = |m: &Model| m.append(Durability::Sync);
+        let results = beside(&model, vec![twice, once, once], twice);
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        let stats = model.log.stats();
+        assert_eq!((model.last_published(), model.log.durable_lsn(), stats.frames), (6, 6, 6));
+        assert!(stats.syncs <= 6);
+    });
+}
+
 #[test]
 fn three_writers() {
     explore(2, || {
