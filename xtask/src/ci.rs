@@ -212,8 +212,19 @@ mod tests {
     fn the_plan_covers_everything_and_ends_with_the_tests() {
         let names: Vec<&str> =
             plan(Tools { nextest: true, wasm: true }).iter().map(|step| step.name).collect();
-        let expected =
-            ["fmt", "tidy", "clippy", "no-default-features", "wasm", "docs", "examples", "doctests", "tests"];
+        let expected = [
+            "fmt",
+            "tidy",
+            "clippy",
+            "no-default-features",
+            "wasm",
+            "docs",
+            "examples",
+            "doctests",
+            "models of the log",
+            "models of the facade",
+            "tests",
+        ];
         assert_eq!(names, expected);
     }
 

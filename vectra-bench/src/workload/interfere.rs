@@ -182,7 +182,7 @@ impl Asker<'_> {
             let start = Instant::now();
             self.index.query(&query).without_metadata().run()?;
             times.push(u64::try_from(start.elapsed().as_nanos())?);
-            if self.next % LOOK_QUERIES == 0 {
+            if self.next.is_multiple_of(LOOK_QUERIES) {
                 self.anonymous_peak_bytes = self.anonymous_peak_bytes.max(measure::anonymous_bytes());
             }
         }
