@@ -153,7 +153,7 @@ impl Inner {
     fn fetch(&self, page: usize) {
         let start = page * PAGE;
         if let Some(bytes) = self.blob.slice(start..self.blob.len().min(start + PAGE)) {
-            bytes.expect(Reads::Soon);
+            bytes.advise(Reads::Soon);
         }
     }
 

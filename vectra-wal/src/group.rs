@@ -201,7 +201,7 @@ impl Group {
     /// who were quickest would make all others wait for a sync of their own.
     ///
     /// Whoever comes as the last of [`enough`](State::enough) takes the turn.
-    /// Gives up when nobody comes; who is alone never waits.
+    /// Gives up when nobody comes; who is alone waits once after a crowd left, and then no more.
     fn gather<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.gathering = true;
         let turns = state.rest.turns();

@@ -62,7 +62,7 @@ impl Blob {
 
     /// Tells the system how the bytes will be read, where they come from a mapped file. Changes nothing but the time that
     /// reads take that miss the system's cache.
-    pub fn expect(&self, reads: Reads) {
+    pub fn advise(&self, reads: Reads) {
         match &self.source {
             Source::Heap(_) => _ = reads,
             #[cfg(all(feature = "mmap", unix))]
@@ -154,7 +154,7 @@ mod tests {
             for (reads, range) in
                 [(Reads::Scattered, 0..100_000), (Reads::Soon, 4097..9001), (Reads::Soon, 7..7)]
             {
-                blob.slice(range).expect("inside").expect(reads);
+                blob.slice(range).expect("inside").advise(reads);
                 assert_eq!(*blob, bytes[..]);
             }
         }

@@ -96,7 +96,7 @@ proptest! {
                 Use::Whole => (0..LENGTH, section.verified().map(|blob| blob.to_vec())),
                 Use::Copy => (0..LENGTH, section.owned_verified().map(|blob| blob.to_vec())),
                 Use::Hint(reads) => {
-                    section.bytes().expect(reads);
+                    section.bytes().advise(reads);
                     continue;
                 }
             };

@@ -142,6 +142,7 @@ fn a_closed_log_settles_its_tickets_only(log: &dyn Log) {
     assert_eq!(published.take(), [0; 0], "close publishes nothing");
     log.commit(&ticket, Durability::Sync, &publish).expect("taken before the close");
     assert_eq!(published.take(), [1]);
+    assert!(matches!(log.accepts(), Err(AppendError::Closed)));
     assert!(matches!(log.enqueue(1, 1, vec![]), Err(AppendError::Closed)));
     assert!(matches!(log.sync(&publish), Err(AppendError::Closed)));
     assert!(matches!(log.truncate(1), Err(AppendError::Closed)));

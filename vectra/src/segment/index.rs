@@ -40,7 +40,7 @@ impl SealedIndex {
         Self::from_sections(part, rows, dim, metric, |section| {
             let blob = section.bytes().clone();
             if is_walked {
-                blob.expect(Reads::Scattered);
+                blob.advise(Reads::Scattered);
             }
             Ok(blob)
         })
