@@ -1,25 +1,25 @@
 //! The candidate pool of a graph walk: a sorted linear array with a cursor at the first unexpanded entry.
 //!
-//! A linear array with binary search and one `memmove` beats a heap at the pool sizes of graph search (10-1000), and
-//! the cursor makes "nearest unexpanded candidate" free.
+//! A linear array beats a heap at the pool sizes of graph search (10-1000): most newcomers belong near its end, and the
+//! cursor makes "nearest unexpanded candidate" free. Distance, slot and the mark of expansion are one integer, so that a
+//! comparison is one instruction; whether a newcomer is near enough cannot be foreseen, so it is decided for many at
+//! once without a branch ([`Pool::offer`]).
 
 use crate::topk::Neighbor;
 
-const EXPANDED: u32 = 1 << 31;
+/// The most slots one segment can have: an entry of a pool holds 31 bits of slot and the mark of expansion.
+pub const SLOTS_MAX: u32 = 1 << 31;
 
-/// The most slots one segment can have: the top bit of a pool entry marks expansion.
-pub const SLOTS_MAX: u32 = EXPANDED;
+/// The lowest bit of a key: the candidate was handed out for expansion.
+const EXPANDED: u64 = 1;
 
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    distance: f32,
-    slot_and_flag: u32,
-}
+/// Entries moved at a time to make room: as many as a cache line holds.
+const STEP: usize = 8;
 
 /// The `capacity` nearest candidates seen so far, ascending; ties in order of slot.
 #[derive(Debug, Clone, Default)]
 pub struct Pool {
-    entries: Vec<Entry>,
+    keys: Vec<u64>,
     capacity: usize,
     cursor: usize,
 }
@@ -27,31 +27,31 @@ pub struct Pool {
 impl Pool {
     /// Empties the pool and sets its capacity; keeps its memory.
     pub fn reset(&mut self, capacity: usize) {
-        self.entries.clear();
-        self.entries.reserve(capacity + 1);
+        self.keys.clear();
+        self.keys.reserve(capacity + 1);
         self.capacity = capacity;
         self.cursor = 0;
     }
 
     /// How many candidates are held.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.keys.len()
     }
 
     /// Whether no candidate is held.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.keys.is_empty()
     }
 
     /// Whether a newcomer has to displace someone.
     pub fn is_full(&self) -> bool {
-        self.entries.len() == self.capacity
+        self.keys.len() == self.capacity
     }
 
     /// The distance a newcomer has to stay below: the worst held, or infinity while there is room.
     pub fn bound(&self) -> f32 {
         if self.is_full() {
-            self.entries.last().map_or(f32::NEG_INFINITY, |e| e.distance)
+            self.keys.last().map_or(f32::NEG_INFINITY, |worst| neighbor(*worst).distance)
         } else {
             f32::INFINITY
         }
@@ -60,45 +60,89 @@ impl Pool {
     /// Offers a candidate; whether it is kept. The caller offers each slot once.
     pub fn insert(&mut self, distance: f32, slot: u32) -> bool {
         debug_assert!(slot < SLOTS_MAX, "slots have 31 bits");
+        self.insert_key(key(distance, slot))
+    }
+
+    /// Offers `slots[i]` at `distances[i]` for all i with a distance of at most `bound`. The caller offers each slot
+    /// once.
+    ///
+    /// # Panics
+    /// If there are more than 64 or not as many of both.
+    pub fn offer(&mut self, slots: &[u32], distances: &[f32], bound: f32) {
+        assert_eq!(slots.len(), distances.len(), "one distance for each slot");
+        let mut near = [0; 64];
+        let mut count = 0;
+        for (slot, distance) in slots.iter().zip(distances) {
+            near[count] = key(*distance, *slot);
+            count += usize::from(*distance <= bound);
+        }
+        for key in &near[..count] {
+            self.insert_key(*key);
+        }
+    }
+
+    fn insert_key(&mut self, new: u64) -> bool {
         if self.is_full() {
-            match self.entries.last() {
-                Some(worst) if key(distance, slot) < key(worst.distance, worst.slot_and_flag & !EXPANDED) => {
-                    self.entries.pop();
-                }
+            match self.keys.last() {
+                Some(worst) if new < *worst => _ = self.keys.pop(),
                 _ => return false,
             }
         }
-        let new = key(distance, slot);
-        let at = self.entries.partition_point(|e| key(e.distance, e.slot_and_flag & !EXPANDED) < new);
-        self.entries.insert(at, Entry { distance, slot_and_flag: slot });
+        let mut at = self.keys.len();
+        self.keys.push(new);
+        let keys = &mut self.keys[..];
+        while at >= STEP && keys[at - STEP] > new {
+            keys.copy_within(at - STEP..at, at - STEP + 1);
+            at -= STEP;
+        }
+        while at > 0 && keys[at - 1] > new {
+            keys[at] = keys[at - 1];
+            at -= 1;
+        }
+        keys[at] = new;
         self.cursor = self.cursor.min(at);
         true
     }
 
     /// The nearest candidate that was not yet handed out for expansion.
     pub fn next_unexpanded(&mut self) -> Option<Neighbor> {
-        while let Some(entry) = self.entries.get_mut(self.cursor) {
+        while let Some(key) = self.keys.get_mut(self.cursor) {
             self.cursor += 1;
-            if entry.slot_and_flag & EXPANDED == 0 {
-                let slot = entry.slot_and_flag;
-                entry.slot_and_flag |= EXPANDED;
-                return Some(Neighbor { distance: entry.distance, slot });
+            if *key & EXPANDED == 0 {
+                *key |= EXPANDED;
+                return Some(neighbor(*key));
             }
         }
         None
     }
 
+    /// The slots that [`next_unexpanded`](Self::next_unexpanded) would give if nothing nearer came.
+    pub fn upcoming(&self) -> impl Iterator<Item = u32> + '_ {
+        let rest = self.keys.get(self.cursor..).unwrap_or_default();
+        rest.iter().filter(|key| **key & EXPANDED == 0).map(|key| neighbor(*key).slot)
+    }
+
     /// The candidates, nearest first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Neighbor> + '_ {
-        self.entries.iter().map(|e| Neighbor { distance: e.distance, slot: e.slot_and_flag & !EXPANDED })
+        self.keys.iter().map(|key| neighbor(*key))
     }
 }
 
-/// (distance, slot) as one integer that sorts like the pair (distance by `total_cmp`).
+/// (distance, slot, not expanded) as one integer that sorts like the pair (distance by `total_cmp`).
+#[inline]
 fn key(distance: f32, slot: u32) -> u64 {
     let bits = distance.to_bits();
-    let sortable = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
-    u64::from(sortable) << 32 | u64::from(slot)
+    // All bits of a negative number are turned over, of any other only the sign.
+    let sortable = bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31);
+    u64::from(sortable) << 32 | u64::from(slot << 1)
+}
+
+/// What a key was made of.
+#[inline]
+fn neighbor(key: u64) -> Neighbor {
+    let sortable = (key >> 32) as u32;
+    let bits = sortable ^ ((!sortable.cast_signed() >> 31).cast_unsigned() | 1 << 31);
+    Neighbor { distance: f32::from_bits(bits), slot: key as u32 >> 1 }
 }
 
 #[cfg(test)]
@@ -107,7 +151,55 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn keys_sort_like_pairs_and_give_them_back() {
+        let distances = [f32::NEG_INFINITY, -2.5, -f32::MIN_POSITIVE, -0.0, 0.0, 1e-30, 3.25, f32::INFINITY];
+        let pairs: Vec<(f32, u32)> =
+            distances.iter().flat_map(|d| [0, 7, SLOTS_MAX - 1].map(|slot| (*d, slot))).collect();
+        assert!(pairs.is_sorted_by_key(|(distance, slot)| key(*distance, *slot)));
+        for (distance, slot) in pairs {
+            let back = neighbor(key(distance, slot) | EXPANDED);
+            assert_eq!((back.distance.to_bits(), back.slot), (distance.to_bits(), slot));
+        }
+    }
+
+    #[test]
+    fn what_comes_up_is_what_is_handed_out() {
+        let mut pool = Pool::default();
+        pool.reset(8);
+        assert_eq!(pool.upcoming().count(), 0);
+        pool.offer(&[4, 1, 3, 2], &[0.4, 0.1, 0.3, 0.2], f32::INFINITY);
+        assert_eq!(pool.next_unexpanded().map(|n| n.slot), Some(1));
+        assert_eq!(pool.upcoming().collect::<Vec<_>>(), [2, 3, 4]);
+        pool.insert(0.0, 9);
+        assert_eq!(pool.upcoming().collect::<Vec<_>>(), [9, 2, 3, 4]);
+        let handed: Vec<u32> = std::iter::from_fn(|| pool.next_unexpanded()).map(|n| n.slot).collect();
+        assert_eq!(handed, [9, 2, 3, 4]);
+    }
+
     proptest! {
+        #[test]
+        fn offering_many_is_inserting_those_within_the_bound(
+            batches in proptest::collection::vec(proptest::collection::vec(-20i8..20, 0..64), 0..6),
+            bound in -20i8..20, capacity in 0usize..40,
+        ) {
+            let (mut one, mut many) = (Pool::default(), Pool::default());
+            one.reset(capacity);
+            many.reset(capacity);
+            let mut slot = 0;
+            for batch in batches {
+                let distances: Vec<f32> = batch.iter().map(|d| f32::from(*d)).collect();
+                let slots: Vec<u32> = (slot..).take(batch.len()).collect();
+                slot += batch.len() as u32;
+                for (slot, distance) in slots.iter().zip(&distances).filter(|(_, d)| **d <= f32::from(bound)) {
+                    one.insert(*distance, *slot);
+                }
+                many.offer(&slots, &distances, f32::from(bound));
+                prop_assert_eq!(one.next_unexpanded(), many.next_unexpanded());
+            }
+            prop_assert!(one.iter().eq(many.iter()));
+        }
+
         #[test]
         fn keeps_the_nearest_in_order(distances in proptest::collection::vec(-20i8..20, 0..100), capacity in 1usize..30) {
             let mut pool = Pool::default();

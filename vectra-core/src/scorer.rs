@@ -1,5 +1,6 @@
 //! The seam between whatever holds vectors and whatever walks over them: bind the query once, score many slots.
 
+use crate::admit::mask_of_len;
 use crate::pool::Pool;
 
 /// Holds one vector (or code) per slot and can score them against a query.
@@ -52,31 +53,59 @@ pub trait Scorer {
     /// If `slot` is out of range.
     fn score(&mut self, slot: u32) -> f32;
 
-    /// Scores the neighbours of `node` whose bit is set in `keep` and offers those nearer than `bound` to `out`.
+    /// Asks for the memory that [`expand`](Self::expand) will read, and does not wait for it.
+    fn fetch(&self, expansion: &Expansion<'_>) {
+        let _ = expansion;
+    }
+
+    /// Scores an expansion and offers those nearer than `bound` to `out`.
     ///
-    /// At most 64 `neighbours`; bit i of `keep` stands for `neighbours[i]`. A plain code store walks the bits with
-    /// prefetch; an inline-block store scores the node's whole block in one sequential scan and masks. Returns the
-    /// exact distance of `node` if it came for free.
-    fn expand(
-        &mut self,
-        node: u32,
-        neighbours: &[u32],
-        keep: u64,
-        bound: f32,
-        out: &mut Pool,
-    ) -> Option<f32> {
-        let _ = node;
-        debug_assert!(neighbours.len() <= 64, "a node has at most 64 neighbours");
-        let mut left = keep;
-        while left != 0 {
-            let slot = neighbours[left.trailing_zeros() as usize];
-            left &= left - 1;
-            let distance = self.score(slot);
+    /// A plain code store scores slot by slot; an inline-block store scores the node's whole block in one sequential
+    /// scan and keeps the lanes asked for. Returns the exact distance of the node if it came for free.
+    fn expand(&mut self, expansion: &Expansion<'_>, bound: f32, out: &mut Pool) -> Option<f32> {
+        for slot in expansion.slots {
+            let distance = self.score(*slot);
             if distance <= bound {
-                out.insert(distance, slot);
+                out.insert(distance, *slot);
             }
         }
         None
+    }
+}
+
+/// Neighbours of one node that are scored together.
+#[derive(Debug, Clone, Copy)]
+pub struct Expansion<'a> {
+    /// The node from whose list they are.
+    pub node: u32,
+    /// Those to score, in the order of the list; at most 64.
+    pub slots: &'a [u32],
+    /// Their places in the list: as many bits as there are slots.
+    pub lanes: u64,
+}
+
+impl<'a> Expansion<'a> {
+    /// All of `slots`, as the whole list of `node`.
+    ///
+    /// # Panics
+    /// If there are more than 64.
+    pub fn whole(node: u32, slots: &'a [u32]) -> Self {
+        assert!(slots.len() <= 64, "an expansion has at most 64 slots");
+        Self { node, slots, lanes: mask_of_len(slots.len()) }
+    }
+
+    /// Those of `list`, the list of `node`, whose bits are set in `lanes`; written to `buffer` first.
+    ///
+    /// # Panics
+    /// If a bit is set beyond the list.
+    pub fn some(node: u32, list: &[u32], lanes: u64, buffer: &'a mut [u32; 64]) -> Self {
+        let (mut count, mut left) = (0, lanes);
+        while left != 0 {
+            buffer[count] = list[left.trailing_zeros() as usize];
+            count += 1;
+            left &= left - 1;
+        }
+        Self { node, slots: &buffer[..count], lanes }
     }
 }
 
@@ -84,27 +113,36 @@ pub trait Scorer {
 /// given. Nothing is allocated.
 ///
 /// # Panics
-/// If there are more than 64 `neighbours`, or `keep` has bits beyond them.
+/// If the expansion has more than 64 slots.
 #[inline]
 pub fn expand_gathered(
-    neighbours: &[u32],
-    keep: u64,
+    expansion: &Expansion<'_>,
     bound: f32,
     out: &mut Pool,
     gather: impl FnOnce(&[u32], &mut [f32]),
 ) {
-    let (mut slots, mut distances) = ([0; 64], [0.0; 64]);
-    let (mut count, mut left) = (0, keep);
-    while left != 0 {
-        slots[count] = neighbours[left.trailing_zeros() as usize];
-        count += 1;
-        left &= left - 1;
+    let mut distances = [0.0; 64];
+    let distances = &mut distances[..expansion.slots.len()];
+    gather(expansion.slots, distances);
+    out.offer(expansion.slots, distances, bound);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_holds_the_slots_of_its_lanes() {
+        let mut buffer = [0; 64];
+        let expansion = Expansion::some(7, &[30, 10, 20, 40], 0b1010, &mut buffer);
+        assert_eq!((expansion.node, expansion.slots, expansion.lanes), (7, &[10, 40][..], 0b1010));
+        assert_eq!(Expansion::whole(1, &[5, 6, 7]).lanes, 0b111);
+        assert!(Expansion::some(0, &[], 0, &mut [0; 64]).slots.is_empty());
     }
-    let (slots, distances) = (&slots[..count], &mut distances[..count]);
-    gather(slots, distances);
-    for (slot, distance) in slots.iter().zip(distances) {
-        if *distance <= bound {
-            out.insert(*distance, *slot);
-        }
+
+    #[test]
+    #[should_panic(expected = "at most 64 slots")]
+    fn a_batch_has_an_end() {
+        let _too_many = Expansion::whole(0, &[0; 65]);
     }
 }

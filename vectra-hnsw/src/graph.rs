@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
+use vectra_core::memory::prefetch;
 
 use crate::params::Params;
 
@@ -36,6 +37,10 @@ pub(crate) trait Links {
 
     /// The slots linked from `slot` on layer 0; entries of damaged bytes may be out of range.
     fn base<'a>(&'a self, slot: u32, buffer: &'a mut Buffer) -> &'a [u32];
+
+    /// Asks for the memory of the list of `slot` on layer 0 ahead of [`base`](Self::base); a slot that does not exist
+    /// does no harm.
+    fn fetch(&self, slot: u32);
 
     /// The ordinals linked from `ordinal` on `layer` >= 1; entries of damaged bytes may be out of range.
     fn upper<'a>(&'a self, layer: usize, ordinal: u32, buffer: &'a mut Buffer) -> &'a [u32];
@@ -178,6 +183,10 @@ impl Links for Graph {
 
     fn base<'a>(&'a self, slot: u32, buffer: &'a mut Buffer) -> &'a [u32] {
         self.read(0, slot, buffer)
+    }
+
+    fn fetch(&self, slot: u32) {
+        prefetch(self.list(0, slot));
     }
 
     fn upper<'a>(&'a self, layer: usize, ordinal: u32, buffer: &'a mut Buffer) -> &'a [u32] {

@@ -2,6 +2,7 @@
 
 use vectra_core::Neighbor;
 use vectra_core::pool::Pool;
+use vectra_core::scorer::Expansion;
 
 use crate::graph::Buffer;
 
@@ -11,6 +12,8 @@ pub struct Scratch {
     pub(crate) visited: Visited,
     pub(crate) pool: Pool,
     pub(crate) near: Buffer,
+    /// Nodes taken from the pool whose neighbours are on their way from memory.
+    pub(crate) flight: [Fresh; 2],
     /// Nodes that are not admitted and were not walked through yet, in the order they were met.
     pub(crate) frontier: Vec<u32>,
     /// Admitted slots to start a filtered search from.
@@ -27,6 +30,7 @@ impl Default for Scratch {
             visited: Visited::default(),
             pool: Pool::default(),
             near: [0; 64],
+            flight: Default::default(),
             frontier: Vec::new(),
             seeds: Vec::new(),
             held: Vec::new(),
@@ -35,10 +39,45 @@ impl Default for Scratch {
     }
 }
 
+/// The neighbours of a node that were not visited before.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    node: u32,
+    slots: Buffer,
+    len: usize,
+    lanes: u64,
+}
+
+impl Default for Fresh {
+    fn default() -> Self {
+        Self { node: 0, slots: [0; 64], len: 0, lanes: 0 }
+    }
+}
+
+impl Fresh {
+    /// Takes those of `list`, the neighbours of `node`, that exist and were not visited, and marks them as visited.
+    #[inline]
+    pub(crate) fn take(&mut self, node: u32, list: &[u32], visited: &mut Visited) {
+        (self.node, self.len, self.lanes) = (node, 0, 0);
+        for (lane, slot) in list.iter().take(self.slots.len()).enumerate() {
+            self.slots[self.len] = *slot;
+            let is_new = visited.insert(*slot);
+            self.len += usize::from(is_new);
+            self.lanes |= u64::from(is_new) << lane;
+        }
+    }
+
+    /// What is to be scored.
+    #[inline]
+    pub(crate) fn expansion(&self) -> Expansion<'_> {
+        Expansion { node: self.node, slots: &self.slots[..self.len], lanes: self.lanes }
+    }
+}
+
 /// Marks on the nodes `0..len`: untouched, queued, visited.
 ///
 /// A byte per node holds the stamp of the search that marked it, so that a new search begins by raising the stamp; the
-/// bytes are cleared once in 127 searches.
+/// bytes are cleared once in 127 searches. One byte more stands for all nodes that do not exist, and is always visited.
 #[derive(Debug, Default)]
 pub(crate) struct Visited {
     stamps: Vec<u8>,
@@ -50,8 +89,8 @@ pub(crate) struct Visited {
 impl Visited {
     /// Unmarks everything and covers `0..len`.
     pub(crate) fn reset(&mut self, len: usize) {
-        if self.stamps.len() < len {
-            self.stamps.resize(len, 0);
+        if self.stamps.len() <= len {
+            self.stamps.resize(len + 1, 0);
         }
         self.len = len;
         if self.queued >= u8::MAX - 2 {
@@ -59,29 +98,26 @@ impl Visited {
             self.queued = 0;
         }
         self.queued += 2;
+        self.stamps[len] = self.queued + 1;
     }
 
     /// Marks `node` as visited; whether it exists and was not visited before.
+    #[inline]
     pub(crate) fn insert(&mut self, node: u32) -> bool {
         let visited = self.queued + 1;
-        match self.stamps[..self.len].get_mut(node as usize) {
-            Some(stamp) if *stamp != visited => {
-                *stamp = visited;
-                true
-            }
-            _ => false,
-        }
+        // No branch: half of the nodes of a list were visited before, and which ones cannot be foreseen.
+        let stamp = &mut self.stamps[(node as usize).min(self.len)];
+        let is_new = *stamp != visited;
+        *stamp = visited;
+        is_new
     }
 
     /// Marks `node` as queued; whether it exists and was neither queued nor visited before.
     pub(crate) fn queue(&mut self, node: u32) -> bool {
-        match self.stamps[..self.len].get_mut(node as usize) {
-            Some(stamp) if *stamp < self.queued => {
-                *stamp = self.queued;
-                true
-            }
-            _ => false,
-        }
+        let stamp = &mut self.stamps[(node as usize).min(self.len)];
+        let is_new = *stamp < self.queued;
+        *stamp = self.queued.max(*stamp);
+        is_new
     }
 }
 

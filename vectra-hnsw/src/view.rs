@@ -4,6 +4,7 @@ use vectra_core::Neighbor;
 use vectra_core::admit::Admit;
 use vectra_core::index::{AnnIndex, SearchCounts, SearchParams};
 use vectra_core::io::Blob;
+use vectra_core::memory::prefetch;
 use vectra_core::scorer::Scorer;
 
 use crate::format::{FormatError, HEADER_LEN, Header, check};
@@ -107,6 +108,11 @@ impl Links for Frozen<'_> {
             return &[];
         }
         until_none(&self.words[slot as usize * self.stride..][..self.stride])
+    }
+
+    fn fetch(&self, slot: u32) {
+        let start = (slot as usize).wrapping_mul(self.stride);
+        prefetch(self.words.get(start..start.wrapping_add(self.stride)).unwrap_or_default());
     }
 
     fn upper<'a>(&'a self, layer: usize, ordinal: u32, _buffer: &'a mut Buffer) -> &'a [u32] {

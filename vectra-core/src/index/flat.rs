@@ -3,7 +3,7 @@
 use super::{AnnIndex, SearchCounts, SearchParams};
 use crate::admit::Admit;
 use crate::pool::Pool;
-use crate::scorer::Scorer;
+use crate::scorer::{Expansion, Scorer};
 use crate::topk::Neighbor;
 
 /// Exact search (as exact as the scorer) over the slots `0..len`.
@@ -50,10 +50,11 @@ impl AnnIndex for Flat {
         for first in (0..self.len).step_by(64) {
             scratch.block.clear();
             scratch.block.extend(first..self.len.min(first + 64));
-            let keep = admit.mask(&scratch.block);
+            let mut buffer = [0; 64];
+            let expansion = Expansion::some(first, &scratch.block, admit.mask(&scratch.block), &mut buffer);
             let bound = params.bound.min(scratch.pool.bound());
-            scorer.expand(first, &scratch.block, keep, bound, &mut scratch.pool);
-            counts.distances += u64::from(keep.count_ones());
+            scorer.expand(&expansion, bound, &mut scratch.pool);
+            counts.distances += expansion.slots.len() as u64;
         }
         out.extend(scratch.pool.iter());
         counts

@@ -5,7 +5,7 @@ use crate::admit::{Admit, All, Bits, mask_of_len};
 use crate::distance::{Metric, reference};
 use crate::index::{AnnIndex, SearchParams};
 use crate::pool::Pool;
-use crate::scorer::{Scorer, VectorStore};
+use crate::scorer::{Expansion, Scorer, VectorStore};
 use crate::topk::Neighbor;
 
 /// Checks that `store` scores `vectors` (one after the other, in order of slot) under `metric`.
@@ -76,7 +76,10 @@ fn expansion_equals_scores<S: VectorStore>(store: &S, query: &[f32], dice: &mut 
         for bound in [f32::INFINITY, median, f32::NEG_INFINITY] {
             pool.reset(64);
             let node = neighbours.first().copied().unwrap_or(0);
-            if let Some(exact) = scorer.expand(node, &neighbours, keep, bound, &mut pool) {
+            let mut buffer = [0; 64];
+            let expansion = Expansion::some(node, &neighbours, keep, &mut buffer);
+            scorer.fetch(&expansion);
+            if let Some(exact) = scorer.expand(&expansion, bound, &mut pool) {
                 assert!(!exact.is_nan(), "the distance of node {node} is not a number");
             }
             let within: Vec<_> = expected.iter().copied().filter(|n| n.distance <= bound).collect();
@@ -238,7 +241,7 @@ mod tests {
     enum Fault {
         None,
         WrongDistance,
-        IgnoresMask,
+        LeavesOneOut,
         IgnoresBound,
         Asymmetric,
         Unsorted,
@@ -255,11 +258,11 @@ mod tests {
             (self.0)(slot)
         }
 
-        fn expand(&mut self, _: u32, slots: &[u32], keep: u64, bound: f32, out: &mut Pool) -> Option<f32> {
-            for (i, slot) in slots.iter().enumerate() {
+        fn expand(&mut self, expansion: &Expansion<'_>, bound: f32, out: &mut Pool) -> Option<f32> {
+            let missed = usize::from(self.1 == Fault::LeavesOneOut);
+            for slot in expansion.slots.iter().skip(missed) {
                 let distance = self.score(*slot);
-                let kept = keep >> i & 1 == 1 || self.1 == Fault::IgnoresMask;
-                if kept && (distance <= bound || self.1 == Fault::IgnoresBound) {
+                if distance <= bound || self.1 == Fault::IgnoresBound {
                     out.insert(distance, *slot);
                 }
             }
@@ -342,10 +345,10 @@ mod tests {
     #[test]
     fn each_fault_is_found() {
         use Fault::{
-            Asymmetric, IgnoresAdmit, IgnoresBound, IgnoresMask, KeepsLeftovers, Unsorted, WrongDistance,
+            Asymmetric, IgnoresAdmit, IgnoresBound, KeepsLeftovers, LeavesOneOut, Unsorted, WrongDistance,
         };
         let stores =
-            [WrongDistance, IgnoresMask, IgnoresBound, Asymmetric].map(|f| (f, check_store as fn(Fault)));
+            [WrongDistance, LeavesOneOut, IgnoresBound, Asymmetric].map(|f| (f, check_store as fn(Fault)));
         let indexes = [Unsorted, IgnoresAdmit, KeepsLeftovers].map(|f| (f, check_index as fn(Fault)));
         for (i, (fault, check)) in stores.into_iter().chain(indexes).enumerate() {
             assert!(std::panic::catch_unwind(|| check(fault)).is_err(), "fault {i} went unnoticed");

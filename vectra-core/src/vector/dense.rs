@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::distance::{Element, Kernels, Metric, kernels};
 use crate::pool::Pool;
-use crate::scorer::{Scorer, VectorStore, expand_gathered};
+use crate::scorer::{Expansion, Scorer, VectorStore, expand_gathered};
 use crate::vector::normalize::{inverse_norm, normalize};
 
 /// Query norms up to this factor away from 1 are divided out of the result; others are normalised beforehand, lest
@@ -208,15 +208,8 @@ impl<E: Element> Scorer for DenseScorer<'_, E> {
         sum[0]
     }
 
-    fn expand(
-        &mut self,
-        _node: u32,
-        neighbours: &[u32],
-        keep: u64,
-        bound: f32,
-        out: &mut Pool,
-    ) -> Option<f32> {
-        expand_gathered(neighbours, keep, bound, out, |slots, distances| self.exact(slots, distances));
+    fn expand(&mut self, expansion: &Expansion<'_>, bound: f32, out: &mut Pool) -> Option<f32> {
+        expand_gathered(expansion, bound, out, |slots, distances| self.exact(slots, distances));
         None
     }
 }

@@ -1,10 +1,18 @@
 //! The beam on layer 0: expand the nearest unexpanded candidate until none is left in the pool.
+//!
+//! Memory is far away and does not answer in turn, so two nodes are always on the way: the neighbours of the next one
+//! are asked for before those of this one are scored. The next node is thus chosen without knowing what this one
+//! brings, which costs a few distances more and finds a little more (docs/decisions/0021).
 
 use vectra_core::index::SearchCounts;
+use vectra_core::pool::Pool;
 use vectra_core::scorer::Scorer;
 
-use crate::graph::Links;
-use crate::scratch::{Scratch, Visited};
+use crate::graph::{Buffer, Links};
+use crate::scratch::{Fresh, Scratch, Visited};
+
+/// How many lists are asked for ahead of the node that is taken next.
+const LISTS_AHEAD: usize = 3;
 
 /// Walks layer 0 from what is in the pool; the pool's capacity is the width of the beam.
 pub(crate) fn beam<L: Links, S: Scorer>(
@@ -13,20 +21,35 @@ pub(crate) fn beam<L: Links, S: Scorer>(
     scratch: &mut Scratch,
     counts: &mut SearchCounts,
 ) {
-    let Scratch { visited, pool, near, .. } = scratch;
-    while let Some(next) = pool.next_unexpanded() {
-        let neighbours = links.base(next.slot, near);
-        let keep = unvisited(visited, neighbours);
+    let Scratch { visited, pool, near, flight: [this, next], .. } = scratch;
+    let (mut this, mut next) = (this, next);
+    let mut is_open = open(links, scorer, visited, pool, near, this);
+    while is_open {
+        let is_next_open = open(links, scorer, visited, pool, near, next);
+        let expansion = this.expansion();
         counts.hops += 1;
-        counts.distances += u64::from(keep.count_ones());
-        scorer.expand(next.slot, neighbours, keep, pool.bound(), pool);
+        counts.distances += expansion.slots.len() as u64;
+        scorer.expand(&expansion, pool.bound(), pool);
+        pool.upcoming().take(LISTS_AHEAD).for_each(|slot| links.fetch(slot));
+        std::mem::swap(&mut this, &mut next);
+        is_open = is_next_open || open(links, scorer, visited, pool, near, this);
     }
 }
 
-/// Marks the nodes of a list as visited; the mask of those that exist and were not.
-pub(crate) fn unvisited(visited: &mut Visited, neighbours: &[u32]) -> u64 {
-    // Two phases, marks first and distances after them: the branches here touch only ids.
-    neighbours.iter().enumerate().fold(0, |keep, (i, slot)| keep | u64::from(visited.insert(*slot)) << i)
+/// Takes the nearest unexpanded node from the pool and asks for its neighbours; false if there is none.
+#[inline]
+fn open<L: Links, S: Scorer>(
+    links: &L,
+    scorer: &S,
+    visited: &mut Visited,
+    pool: &mut Pool,
+    near: &mut Buffer,
+    fresh: &mut Fresh,
+) -> bool {
+    let Some(node) = pool.next_unexpanded() else { return false };
+    fresh.take(node.slot, links.base(node.slot, near), visited);
+    scorer.fetch(&fresh.expansion());
+    true
 }
 
 /// The same walk on an upper layer; the pool holds ordinals.
@@ -53,8 +76,7 @@ pub(crate) fn beam_upper<L: Links, S: Scorer>(
 #[cfg(test)]
 mod tests {
     use vectra_core::Neighbor;
-    use vectra_core::pool::Pool;
-    use vectra_core::scorer::VectorStore;
+    use vectra_core::scorer::{Expansion, VectorStore};
 
     use super::*;
     use crate::Params;
@@ -126,7 +148,7 @@ mod tests {
         assert_eq!(counts.distances, u64::from(uppers) - 1);
     }
 
-    /// Stands for a store whose blocks hold the codes of a node's neighbours: it relies on getting whole lists.
+    /// Stands for a store whose blocks hold the codes of a node's neighbours: it relies on the lanes.
     struct Blocks<'a, S> {
         graph: &'a Graph,
         inner: S,
@@ -137,14 +159,18 @@ mod tests {
             self.inner.score(slot)
         }
 
-        fn expand(&mut self, node: u32, list: &[u32], keep: u64, bound: f32, out: &mut Pool) -> Option<f32> {
-            assert_eq!(list, self.graph.read(0, node, &mut [0; 64]), "the list of {node}");
-            self.inner.expand(node, list, keep, bound, out)
+        fn expand(&mut self, expansion: &Expansion<'_>, bound: f32, out: &mut Pool) -> Option<f32> {
+            let mut memory = [0; 64];
+            let list = self.graph.read(0, expansion.node, &mut memory);
+            let lanes = (0..list.len()).filter(|lane| expansion.lanes >> lane & 1 == 1);
+            assert!(lanes.map(|lane| &list[lane]).eq(expansion.slots), "the lanes of {}", expansion.node);
+            assert_eq!(expansion.lanes.count_ones() as usize, expansion.slots.len());
+            self.inner.expand(expansion, bound, out)
         }
     }
 
     #[test]
-    fn every_expansion_passes_the_whole_list_of_its_node() {
+    fn every_expansion_says_which_lanes_of_its_nodes_list_it_wants() {
         let store = clustered(20_000, 4, 50, 3);
         let mut graph = Graph::new(Params { m: 4, ef_construction: 8, seed: 1 });
         graph.grow(20_000);

@@ -10,7 +10,8 @@
 
 use vectra_core::admit::Admit;
 use vectra_core::index::SearchCounts;
-use vectra_core::scorer::Scorer;
+use vectra_core::pool::Pool;
+use vectra_core::scorer::{Expansion, Scorer};
 
 use crate::graph::Links;
 use crate::scratch::{Scratch, Visited};
@@ -181,7 +182,7 @@ impl<L: Links, S: Scorer, A: Admit> Walk<'_, L, S, A> {
         bridges.clear();
         bridges.extend(neighbours.iter().filter(|slot| !self.admit.admits(**slot)));
         let keep = mark(self.admit, visited, frontier, neighbours);
-        self.scorer.expand(node, neighbours, keep, pool.bound(), pool);
+        score(self.scorer, &Expansion::some(node, neighbours, keep, &mut [0; 64]), pool);
         self.counts.hops += 1;
         self.counts.distances += u64::from(keep.count_ones());
         let mut look = Look { found: keep.count_ones(), read: neighbours.len() as u32 };
@@ -212,7 +213,7 @@ impl<L: Links, S: Scorer, A: Admit> Walk<'_, L, S, A> {
         self.counts.hops += 1;
         self.counts.distances += u64::from(keep.count_ones());
         if keep != 0 {
-            self.scorer.expand(bridge, neighbours, keep, pool.bound(), pool);
+            score(self.scorer, &Expansion::some(bridge, neighbours, keep, &mut [0; 64]), pool);
         }
         Look { found: keep.count_ones(), read: neighbours.len() as u32 }
     }
@@ -237,6 +238,12 @@ impl<L: Links, S: Scorer, A: Admit> Walk<'_, L, S, A> {
             }
         }
     }
+}
+
+/// Scores an expansion at once: what else a filtered walk could do meanwhile depends on what this brings.
+fn score<S: Scorer>(scorer: &mut S, expansion: &Expansion<'_>, pool: &mut Pool) {
+    scorer.fetch(expansion);
+    scorer.expand(expansion, pool.bound(), pool);
 }
 
 /// Marks the admitted nodes of a list as visited, giving the mask of the new ones, and queues the others as bridges.

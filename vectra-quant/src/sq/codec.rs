@@ -17,6 +17,9 @@ const _: () = assert!(255 * 128 * DIM_MAX as u64 <= i32::MAX as u64, "kernels su
 /// Rows start at multiples of this, the length of a cache line.
 const ALIGN: usize = 64;
 
+/// Components encoded side by side.
+const LANES: usize = 16;
+
 /// One byte per dimension on a grid that spans the vector's own range.
 ///
 /// A row of [`row_bytes`](Sq8::row_bytes) bytes, a multiple of 64:
@@ -117,25 +120,43 @@ fn sane(vector: &[f32]) -> Cow<'_, [f32]> {
 
 /// Encodes `scale * vector`, for a finite vector and a scale of at least zero; everything in `f64` but what is stored.
 pub(super) fn encode(vector: &[f32], scale: f64, codes: &mut [u8]) -> Factors {
-    let range = vector.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), x| (l.min(*x), h.max(*x)));
-    let (low, high) = (f64::from(range.0) * scale, f64::from(range.1) * scale);
+    let (low, high) = range(vector);
+    let (low, high) = (f64::from(low) * scale, f64::from(high) * scale);
     // Rounded to what is stored before anything is derived from it.
     let step = ((high - low) / 255.0) as f32;
     let mid = (low + 128.0 * f64::from(step)) as f32;
     // A constant vector (and one whose range is too small for an f32) is its middle.
     let levels = if step > 0.0 { 1.0 / f64::from(step) } else { 0.0 };
     let (factor, offset) = (scale * levels, f64::from(BIAS) - f64::from(mid) * levels);
-    for (code, x) in codes.iter_mut().zip(vector) {
-        *code = nearest_code(f64::from(*x) * factor + offset);
+    for (codes, vector) in codes.chunks_mut(LANES).zip(vector.chunks(LANES)) {
+        for (code, x) in codes.iter_mut().zip(vector) {
+            *code = nearest_code(f64::from(*x) * factor + offset);
+        }
     }
-    // At most 2^14 * 65,536 = 2^30.
-    let (sum, squares) = codes.iter().fold((0_i32, 0_i32), |(sum, squares), code| {
-        let signed = i32::from(*code) - BIAS;
-        (sum + signed, squares + signed * signed)
-    });
+    let (mut sum, mut squares) = (0_i32, 0_i32);
+    for code in codes.iter() {
+        // Sixteen bits are enough and have a multiplication of many at once.
+        let signed = i16::from(*code) - BIAS as i16;
+        sum += i32::from(signed);
+        // At most 2^14 * 65,536 = 2^30.
+        squares += i32::from(signed) * i32::from(signed);
+    }
     let wide = f64::from(step);
     let (sum, squares) = (f64::from(sum), f64::from(squares));
     Factors { mid, step, sum: (wide * sum) as f32, energy: (wide * wide * squares) as f32 }
+}
+
+/// Lowest and highest component of a finite vector.
+fn range(vector: &[f32]) -> (f32, f32) {
+    // Comparisons and not `min` and `max`, which would ask each number whether it is one.
+    let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+    for block in vector.chunks(LANES) {
+        for ((low, high), x) in low.iter_mut().zip(&mut high).zip(block) {
+            *low = if *x < *low { *x } else { *low };
+            *high = if *x > *high { *x } else { *high };
+        }
+    }
+    (low.into_iter().fold(f32::INFINITY, f32::min), high.into_iter().fold(f32::NEG_INFINITY, f32::max))
 }
 
 /// The code nearest to `level`, without the branches of `round` and a checked cast, so that many are computed at once:
@@ -143,7 +164,9 @@ pub(super) fn encode(vector: &[f32], scale: f64, codes: &mut [u8]) -> Factors {
 #[inline]
 fn nearest_code(level: f64) -> u8 {
     const INTEGERS: f64 = 6_755_399_441_055_744.0;
-    (level.clamp(0.0, 255.0) + INTEGERS).to_bits() as u8
+    let level = if level > 0.0 { level } else { 0.0 };
+    let level = if level < 255.0 { level } else { 255.0 };
+    (level + INTEGERS).to_bits() as u8
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A query as codes, and the formulas that give distances of codes.
 
 use vectra_core::Metric;
+use vectra_core::memory::prefetch;
 
 use super::codec::{Sq8, encode};
 use super::kernel::{Kernels, kernels};
@@ -8,9 +9,6 @@ use super::row::{BIAS, Factors};
 
 /// Rows whose integer products are computed before they are turned into distances.
 const BLOCK: usize = 64;
-
-/// How many rows ahead of the one being decoded `gather` prefetches; decoding is slow enough for a few.
-const ROWS_AHEAD: usize = 2;
 
 /// Where the query's codes are cut into whole registers of every kernel.
 const ALIGN: usize = 64;
@@ -120,7 +118,17 @@ impl Sq8Query {
         }
     }
 
-    /// The distances to the rows at `slots` of `rows`, in their order. Rows further on are prefetched meanwhile.
+    /// Asks for the memory of the rows at `slots` ahead of [`gather`](Self::gather); a slot beyond the rows does no harm.
+    #[inline]
+    pub fn fetch(&self, rows: &[u8], slots: &[u32]) {
+        let stride = self.codec.row_bytes();
+        for slot in slots {
+            let start = (*slot as usize).wrapping_mul(stride);
+            prefetch(rows.get(start..start.wrapping_add(stride)).unwrap_or_default());
+        }
+    }
+
+    /// The distances to the rows at `slots` of `rows`, in their order.
     ///
     /// # Panics
     /// If a slot is beyond the rows or `out` is not as long as `slots`.
@@ -139,10 +147,7 @@ impl Sq8Query {
                     }
                 }
                 Side::Components(_) => {
-                    for (at, (out, slot)) in out.iter_mut().zip(slots).enumerate() {
-                        if let Some(next) = slots.get(at + ROWS_AHEAD) {
-                            self.kernels.prefetch(rows, stride, *next);
-                        }
+                    for (out, slot) in out.iter_mut().zip(slots) {
                         *out = self.score_row(row(*slot));
                     }
                 }

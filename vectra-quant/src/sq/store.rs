@@ -5,7 +5,7 @@ use std::fmt;
 
 use vectra_core::io::Blob;
 use vectra_core::pool::Pool;
-use vectra_core::scorer::{Scorer, VectorStore, expand_gathered};
+use vectra_core::scorer::{Expansion, Scorer, VectorStore, expand_gathered};
 
 use super::codec::Sq8;
 use super::query::Sq8Query;
@@ -177,15 +177,12 @@ impl Scorer for Sq8Scorer<'_> {
         self.query.score_row(self.rows.row(slot))
     }
 
-    fn expand(
-        &mut self,
-        _node: u32,
-        neighbours: &[u32],
-        keep: u64,
-        bound: f32,
-        out: &mut Pool,
-    ) -> Option<f32> {
-        expand_gathered(neighbours, keep, bound, out, |slots, distances| {
+    fn fetch(&self, expansion: &Expansion<'_>) {
+        self.query.fetch(self.rows.rows, expansion.slots);
+    }
+
+    fn expand(&mut self, expansion: &Expansion<'_>, bound: f32, out: &mut Pool) -> Option<f32> {
+        expand_gathered(expansion, bound, out, |slots, distances| {
             self.query.gather(self.rows.rows, slots, distances);
         });
         None

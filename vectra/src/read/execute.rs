@@ -26,6 +26,11 @@ const BLOCK: u32 = 256;
 /// Mutable rows up to which their vectors are compared without asking the codes first.
 const EXACT_ROWS_MAX: u32 = 256;
 
+/// Candidates that are always compared exactly: from fewer one could not tell how far their codes are off.
+const RERANK_MIN: usize = 10;
+/// How many vectors ahead of the one being compared are asked for.
+const ROWS_AHEAD: usize = 6;
+
 /// What is the same for all segments of one query.
 #[derive(Debug)]
 pub(crate) struct Bound<'a> {
@@ -79,7 +84,7 @@ pub(crate) fn sealed(
     });
     if strategy == Strategy::ExactScan {
         return match admitted {
-            Admitted::These(bits) => rerank(view, bits.iter(), bound, &mut ctx.profile, top),
+            Admitted::These(bits) => exact_some(view, bits.iter(), bound, &mut ctx.profile, top),
             _ => exact_scan(view, bound, &mut ctx.profile, top),
         };
     }
@@ -89,7 +94,7 @@ pub(crate) fn sealed(
         let counts = candidates(view, strategy, &admitted, bound, scratch);
         ctx.profile.distances += counts.distances;
         ctx.profile.hops += counts.hops;
-        rerank(view, scratch.found.iter().map(|n| n.slot), bound, &mut ctx.profile, top)
+        rerank(view, &scratch.found, bound, &mut ctx.profile, top)
     })
 }
 
@@ -120,22 +125,56 @@ fn candidates(
     }
 }
 
-/// Offers the exact distances of `slots` to `top`.
+/// Offers the exact distances of the candidates that can be among the best to `top`; they come nearest first by their
+/// codes.
+///
+/// How far codes are off is seen on the first candidates. Once one is farther than the worst of the best by twice the
+/// largest error so far, so are all that follow: they are not read.
 fn rerank(
+    view: &SealedView,
+    candidates: &[Neighbor],
+    bound: &Bound<'_>,
+    profile: &mut Profile,
+    top: &mut TopK<Neighbor>,
+) -> Result<()> {
+    let truth = &view.segment.truth;
+    let surely = candidates.len().min(bound.query.k.max(RERANK_MIN));
+    let mut error: f32 = 0.0;
+    candidates.iter().take(ROWS_AHEAD).for_each(|next| truth.fetch(next.slot));
+    for (i, candidate) in candidates.iter().enumerate() {
+        if i >= surely && candidate.distance > top.bound() + 2.0 * error {
+            break;
+        }
+        if let Some(next) = candidates.get(i + ROWS_AHEAD) {
+            truth.fetch(next.slot);
+        }
+        let distance = exact(view, candidate.slot, bound, profile)?;
+        error = error.max((distance - candidate.distance).abs());
+        top.push(Neighbor { distance, slot: candidate.slot });
+    }
+    Ok(())
+}
+
+/// Offers the exact distances of `slots` to `top`.
+fn exact_some(
     view: &SealedView,
     slots: impl Iterator<Item = u32>,
     bound: &Bound<'_>,
     profile: &mut Profile,
     top: &mut TopK<Neighbor>,
 ) -> Result<()> {
-    let truth = &view.segment.truth;
     for slot in slots {
-        let inverse_norm = truth.inverse_norm(slot)?;
-        let distance = bound.exact.distance(truth.vectors(slot, 1)?, inverse_norm);
-        profile.exact_reads += 1;
+        let distance = exact(view, slot, bound, profile)?;
         top.push(Neighbor { distance, slot });
     }
     Ok(())
+}
+
+/// The exact distance of one row.
+fn exact(view: &SealedView, slot: u32, bound: &Bound<'_>, profile: &mut Profile) -> Result<f32> {
+    let truth = &view.segment.truth;
+    profile.exact_reads += 1;
+    Ok(bound.exact.distance(truth.vectors(slot, 1)?, truth.inverse_norm(slot)?))
 }
 
 /// Compares with every live vector of the segment, in blocks, at the speed of memory.

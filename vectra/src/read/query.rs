@@ -119,7 +119,7 @@ impl<'v> QueryBuilder<'v> {
     /// As [`QueryBuilder::run`].
     pub fn run_profiled(self) -> Result<(Vec<Hit>, Profile)> {
         let settings = &self.snapshot.context.settings;
-        validate::vector(self.vector, settings)
+        validate::query(self.vector, settings)
             .map_err(|text| Error::invalid(format!("the query: {text}")))?;
         if self.k > TOP_K_MAX {
             return Err(Error::invalid(format!("top_k is {}; at most {TOP_K_MAX} are allowed", self.k)));

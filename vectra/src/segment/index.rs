@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use vectra_core::admit::{Admit, Bits, mask_of_len};
+use vectra_core::admit::{Admit, Bits};
 use vectra_core::index::{AnnIndex, SearchCounts, SearchParams};
 use vectra_core::io::{Blob, Reads};
 use vectra_core::pool::Pool;
-use vectra_core::scorer::{Scorer, VectorStore};
+use vectra_core::scorer::{Expansion, Scorer, VectorStore};
 use vectra_core::{Metric, Neighbor};
 use vectra_hnsw::HnswView;
 use vectra_quant::{Sq8, Sq8Rows, Sq8View};
@@ -145,7 +145,9 @@ impl SealedIndex {
             if len == 0 || k == 0 {
                 break;
             }
-            scorer.expand(block[0], &block[..len], mask_of_len(len), pool.bound(), pool);
+            let expansion = Expansion::whole(block[0], &block[..len]);
+            scorer.fetch(&expansion);
+            scorer.expand(&expansion, pool.bound(), pool);
             counts.distances += len as u64;
         }
         scratch.found.clear();

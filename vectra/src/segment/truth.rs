@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vectra_core::admit::Bits;
 use vectra_core::distance::ElementKind;
+use vectra_core::memory::prefetch;
 use vectra_core::{ItemId, Metric, Value};
 use vectra_metadata::MetadataView;
 use vectra_tier::{PartHandle, Section};
@@ -118,6 +119,17 @@ impl Truth {
             .map_err(Error::read_part)?;
         Vectors::from_bytes(self.element, bytes)
             .ok_or_else(|| Error::corrupt("stored vectors are not aligned"))
+    }
+
+    /// Asks for the memory of the vector at `slot` ahead of [`vectors`](Self::vectors).
+    pub(crate) fn fetch(&self, slot: u32) {
+        let start = slot as usize * self.row_bytes;
+        prefetch(self.vectors.bytes().get(start..start + self.row_bytes).unwrap_or_default());
+        if let Some(norms) = &self.inverse_norms {
+            prefetch(
+                norms.bytes().get(4 * slot as usize..).and_then(|from| from.get(..4)).unwrap_or_default(),
+            );
+        }
     }
 
     /// 1 / length of the vector at `slot`; 1 unless the metric is cosine.

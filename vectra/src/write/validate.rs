@@ -56,8 +56,19 @@ pub(crate) fn id(id: &ItemId) -> std::result::Result<(), String> {
     id.validate().map_err(|e| e.to_string())
 }
 
-/// Dimension, finiteness, magnitude, and a direction where the metric needs one.
+/// Dimension, finiteness, magnitude, and a direction where the metric needs one, of a vector that is to be stored.
 pub(crate) fn vector(vector: &[f32], settings: &Settings) -> std::result::Result<(), String> {
+    components(vector, settings)?;
+    direction(|| stored_norm_squared(vector, settings.element), settings)
+}
+
+/// The same of a vector that is asked for.
+pub(crate) fn query(vector: &[f32], settings: &Settings) -> std::result::Result<(), String> {
+    components(vector, settings)?;
+    direction(|| norm_squared(vector), settings)
+}
+
+fn components(vector: &[f32], settings: &Settings) -> std::result::Result<(), String> {
     if vector.len() != settings.dim as usize {
         return Err(format!(
             "the vector has {} components, the index has {} dimensions",
@@ -75,10 +86,11 @@ pub(crate) fn vector(vector: &[f32], settings: &Settings) -> std::result::Result
             "component {at} of the vector is {found}; it must be finite and within what {} holds",
             settings.element
         )
-    })?;
-    if settings.metric == Metric::Cosine
-        && stored_norm_squared(vector, settings.element).sqrt() < f64::from(MIN_NORM)
-    {
+    })
+}
+
+fn direction(norm_squared: impl FnOnce() -> f64, settings: &Settings) -> std::result::Result<(), String> {
+    if settings.metric == Metric::Cosine && norm_squared().sqrt() < f64::from(MIN_NORM) {
         return Err(
             "the vector has no direction (its length is zero), which cosine distance needs".to_owned()
         );

@@ -81,14 +81,15 @@ fn defaults_find_the_nearest(metric: Metric) {
     let found = bed.recall(|_| true, |q| bed.index.query(q).run().expect("default"));
     assert!(found >= 0.95, "{metric:?}: recall {found}");
 
-    let mut distances = 0;
+    let (mut distances, mut reads) = (0, 0);
     for query in &bed.queries {
         let (hits, profile) = bed.index.query(query).run_profiled().expect("default");
         assert_eq!(hits.len(), K);
         assert!(profile.hops > 0, "no graph was walked: {profile:?}");
-        assert!(profile.exact_reads < 100, "{profile:?}");
-        distances += profile.distances;
+        assert!(profile.exact_reads >= K as u64, "answers hold exact distances: {profile:?}");
+        (distances, reads) = (distances + profile.distances, reads + profile.exact_reads);
     }
+    assert!(reads <= 2 * (K * QUERIES) as u64, "{metric:?}: {reads} vectors read for {QUERIES} queries");
     let mean = distances / QUERIES as u64;
     assert!(mean < ROWS as u64 / 4, "{metric:?}: {mean} distances a query: the graph is a scan");
 }

@@ -113,7 +113,7 @@ fn rows_that_are_pushed_are_rounded_once() {
 #[should_panic(expected = "beyond the 2 rows")]
 fn expanding_a_slot_beyond_the_rows_panics() {
     let view = DenseView::new(&[0.0_f32; 6], 3, Metric::L2);
-    view.bind(&[0.0; 3]).expand(0, &[0, 2], 0b11, 1.0, &mut Pool::default());
+    view.bind(&[0.0; 3]).expand(&Expansion::whole(0, &[0, 2]), 1.0, &mut Pool::default());
 }
 
 #[test]

@@ -51,15 +51,6 @@ impl Sums for Neon {
     unsafe fn total(self) -> i32 {
         vaddvq_s32(vaddq_s32(self.0[0], self.0[1]))
     }
-
-    #[inline]
-    #[target_feature(enable = "neon")]
-    unsafe fn prefetch(address: *const u8) {
-        // SAFETY: a prefetch of any address has no effect that a program can see.
-        unsafe {
-            asm!("prfm pldl1keep, [{0}]", in(reg) address, options(nostack, readonly, preserves_flags));
-        }
-    }
 }
 
 #[target_feature(enable = "neon")]
@@ -80,15 +71,8 @@ unsafe fn scan(query: &[i8], rows: &[u8], stride: usize, out: &mut [i32]) {
     unsafe { generic::scan::<Neon>(query, rows, stride, out) }
 }
 
-#[target_feature(enable = "neon")]
-unsafe fn prefetch(rows: &[u8], start: usize, stride: usize) {
-    // SAFETY: the contract is the same.
-    unsafe { generic::prefetch_row::<Neon>(rows, start, stride) }
-}
-
 /// To be handed out only after the feature was detected. Decoding needs no registers beyond the base target's.
-static KERNELS: Kernels =
-    Kernels { name: "neon", one, gather, scan, manhattan: manhattan::distance, prefetch };
+static KERNELS: Kernels = Kernels { name: "neon", one, gather, scan, manhattan: manhattan::distance };
 
 /// The kernels that this machine can run, the preferred one first.
 pub(super) fn detected() -> Vec<&'static Kernels> {

@@ -13,15 +13,6 @@ use super::Kernels;
 /// Sums kept in flight within a row. Few, as rows are short and processors overlap one row with the next.
 const ACCUMULATORS: usize = 2;
 
-/// How many rows ahead of the one being summed `gather` prefetches.
-const ROWS_AHEAD: usize = 8;
-
-/// How many cache lines of a row are prefetched at most; the hardware streams the rest.
-const LINES_AHEAD: usize = 8;
-
-/// Bytes of a cache line on the machines we know.
-const LINE: usize = 64;
-
 /// Registers of `i32` sums that take [`WIDTH`](Sums::WIDTH) codes a step.
 ///
 /// # Safety of all functions
@@ -41,9 +32,6 @@ pub(super) trait Sums: Copy {
 
     /// The sum of the sums.
     unsafe fn total(self) -> i32;
-
-    /// Asks for the cache line at `address`, which need not be readable.
-    unsafe fn prefetch(address: *const u8);
 }
 
 /// The sum over `len` codes.
@@ -77,24 +65,6 @@ unsafe fn pair<S: Sums>(query: *const i8, codes: *const u8, len: usize) -> i32 {
     }
 }
 
-/// Prefetches the row at `start`: its first lines and the last one, which holds what is read behind the codes.
-///
-/// # Safety
-/// The instruction set of `S` must be present.
-#[inline(always)]
-pub(super) unsafe fn prefetch_row<S: Sums>(rows: &[u8], start: usize, stride: usize) {
-    let row = rows.as_ptr().wrapping_add(start);
-    let lines = stride.div_ceil(LINE).min(LINES_AHEAD);
-    for line in 0..lines {
-        // SAFETY: the caller vouches for the instruction set; any address may be prefetched.
-        unsafe { S::prefetch(row.wrapping_add(line * LINE)) };
-    }
-    if lines == LINES_AHEAD {
-        // SAFETY: the caller vouches for the instruction set; any address may be prefetched.
-        unsafe { S::prefetch(row.wrapping_add(stride - 1)) };
-    }
-}
-
 /// # Safety
 /// See [`super::OneFn`].
 #[inline(always)]
@@ -115,15 +85,7 @@ pub(super) unsafe fn gather<S: Sums>(
     out: &mut [i32],
 ) {
     debug_assert!(query.len() <= stride && slots.len() == out.len(), "checked by the caller");
-    for &slot in slots.iter().take(ROWS_AHEAD) {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe { prefetch_row::<S>(rows, slot as usize * stride, stride) };
-    }
-    for (i, (&slot, out)) in slots.iter().zip(out).enumerate() {
-        if let Some(&next) = slots.get(i + ROWS_AHEAD) {
-            // SAFETY: the caller vouches for the instruction set.
-            unsafe { prefetch_row::<S>(rows, next as usize * stride, stride) };
-        }
+    for (&slot, out) in slots.iter().zip(out) {
         let start = slot as usize * stride;
         debug_assert!(start + stride <= rows.len(), "checked by the caller");
         // SAFETY: the caller vouches that the slot's row lies within `rows` and is no shorter than the query, and
@@ -172,10 +134,6 @@ impl Sums for [i32; 16] {
     unsafe fn total(self) -> i32 {
         self.iter().sum()
     }
-
-    /// There is no portable prefetch.
-    #[inline(always)]
-    unsafe fn prefetch(_address: *const u8) {}
 }
 
 /// The kernels that every machine can run.
@@ -187,7 +145,6 @@ pub(super) fn portable() -> &'static Kernels {
         gather: gather::<Lanes>,
         scan: scan::<Lanes>,
         manhattan: manhattan::distance,
-        prefetch: prefetch_row::<Lanes>,
     };
     &PORTABLE
 }

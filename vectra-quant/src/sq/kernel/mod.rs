@@ -27,7 +27,6 @@ pub struct Kernels {
     gather: GatherFn,
     scan: ScanFn,
     manhattan: ManhattanFn,
-    prefetch: PrefetchFn,
 }
 
 /// `one(query, codes)`; needs equal lengths of at most `LEN_MAX` and the instruction set.
@@ -40,8 +39,6 @@ type GatherFn = unsafe fn(&[i8], &[u8], usize, &[u32], &mut [i32]);
 type ScanFn = unsafe fn(&[i8], &[u8], usize, &mut [i32]);
 /// `manhattan(query, codes, mid, step)`; needs the instruction set.
 type ManhattanFn = unsafe fn(&[f32], &[u8], f32, f32) -> f32;
-/// `prefetch(rows, start, stride)`; needs the instruction set.
-type PrefetchFn = unsafe fn(&[u8], usize, usize);
 
 impl Kernels {
     /// The instruction set: `avx512vnni`, `avxvnni`, `avx2`, `neon` or `portable`.
@@ -63,7 +60,7 @@ impl Kernels {
     }
 
     /// `sum codes_i * query_i` over the first `query.len()` bytes of each row `slots[i]` of `rows`, into `out[i]`. Rows are `stride`
-    /// bytes apart; the ones further on are prefetched meanwhile.
+    /// bytes apart; whoever knows the slots early asks for their memory first ([`vectra_core::memory::prefetch`]).
     ///
     /// # Panics
     /// If the query is longer than the stride or [`LEN_MAX`], the stride is zero, a slot is not below
@@ -107,13 +104,6 @@ impl Kernels {
         assert_eq!(query.len(), codes.len(), "query and codes have different dimensions");
         // SAFETY: a `Kernels` exists only where its instruction set does.
         unsafe { (self.manhattan)(query, codes, mid, step) }
-    }
-
-    /// Asks for the row at `slot` ahead of its use; a slot beyond the rows does no harm.
-    #[inline]
-    pub fn prefetch(&self, rows: &[u8], stride: usize, slot: u32) {
-        // SAFETY: a `Kernels` exists only where its instruction set does.
-        unsafe { (self.prefetch)(rows, (slot as usize).wrapping_mul(stride), stride) }
     }
 }
 

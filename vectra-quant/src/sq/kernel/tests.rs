@@ -92,15 +92,6 @@ fn manhattan_is_the_sum_of_differences_for_every_length() {
 }
 
 #[test]
-fn any_row_may_be_prefetched() {
-    for kernel in all_kernels() {
-        for (stride, slot) in [(64, 0), (1024, 1), (usize::MAX, u32::MAX)] {
-            kernel.prefetch(&[0; 2048], stride.min(1 << 20), slot);
-        }
-    }
-}
-
-#[test]
 fn the_choice_is_the_first_of_all_and_portable_is_the_last() {
     let all = all_kernels();
     assert!(std::ptr::eq(kernels(), all[0]));

@@ -5,11 +5,10 @@
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
-    __m256i, __m512i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_prefetch,
-    _mm_shuffle_epi32, _mm256_add_epi32, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16,
-    _mm256_dpbusd_avx_epi32, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_setzero_si256, _mm512_add_epi32, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32,
-    _mm512_setzero_si512,
+    __m256i, __m512i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_shuffle_epi32, _mm256_add_epi32,
+    _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16, _mm256_dpbusd_avx_epi32,
+    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_setzero_si256, _mm512_add_epi32,
+    _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_setzero_si512,
 };
 
 use super::super::manhattan;
@@ -47,12 +46,6 @@ impl Sums for Vnni512 {
     #[target_feature(enable = "avx512f,avx512vnni")]
     unsafe fn total(self) -> i32 {
         _mm512_reduce_add_epi32(self.0)
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512vnni")]
-    unsafe fn prefetch(address: *const u8) {
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
     }
 }
 
@@ -97,12 +90,6 @@ impl Sums for Vnni256 {
     unsafe fn total(self) -> i32 {
         total(self.0)
     }
-
-    #[inline]
-    #[target_feature(enable = "avx2,avxvnni")]
-    unsafe fn prefetch(address: *const u8) {
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
-    }
 }
 
 /// Products of widened 16-bit integers: at most 255 * 128 each, two of them fit an `i32` many times.
@@ -138,12 +125,6 @@ impl Sums for Widened {
     unsafe fn total(self) -> i32 {
         total(self.0)
     }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn prefetch(address: *const u8) {
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
-    }
 }
 
 /// The entry points of one instruction set: the generic loop compiled with its features.
@@ -175,15 +156,9 @@ macro_rules! entry_points {
                 manhattan::distance(query, codes, mid, step)
             }
 
-            #[target_feature(enable = $features)]
-            unsafe fn prefetch(rows: &[u8], start: usize, stride: usize) {
-                // SAFETY: the contract is the same.
-                unsafe { generic::prefetch_row::<super::$sums>(rows, start, stride) }
-            }
-
             /// To be handed out only after the features were detected.
             pub(super) static KERNELS: Kernels =
-                Kernels { name: stringify!($module), one, gather, scan, manhattan: l1, prefetch };
+                Kernels { name: stringify!($module), one, gather, scan, manhattan: l1 };
         }
     };
 }

@@ -85,7 +85,7 @@ fn expanding_a_slot_beyond_the_rows_panics() {
     let sq8 = Sq8::new(10, Metric::L2);
     let bytes = section(sq8, &uniform(5, 10, 1));
     let rows = Sq8Rows::new(sq8, &bytes[HEADER_BYTES..]);
-    rows.bind(&[0.0; 10]).expand(0, &[5], 1, f32::INFINITY, &mut Pool::default());
+    rows.bind(&[0.0; 10]).expand(&Expansion::whole(0, &[5]), f32::INFINITY, &mut Pool::default());
 }
 
 #[test]
@@ -119,8 +119,10 @@ proptest! {
                 let slots: Vec<u32> = (0..rows).collect();
                 let mut pool = Pool::default();
                 pool.reset(8);
-                let keep = (1 << rows) - 1;
-                view.bind(&[0.5; 30]).expand(0, &slots, keep, f32::INFINITY, &mut pool);
+                let expansion = Expansion::whole(0, &slots);
+                let mut scorer = view.bind(&[0.5; 30]);
+                scorer.fetch(&expansion);
+                scorer.expand(&expansion, f32::INFINITY, &mut pool);
                 for slot in slots { view.between(slot, 0); }
             }
         }
