@@ -41,8 +41,8 @@ enum Task {
         #[arg(long)]
         bless_format: bool,
     },
-    /// Run vectra-bench on a generated, seeded, clustered data set.
-    Bench(bench::Options),
+    /// Run vectra-bench on a generated, seeded, clustered data set, or beside other engines.
+    Bench(Box<bench::Options>),
     /// Run the fault tests of the database, every day's counts or those of the long gate.
     Faults(faults::Options),
     /// Run the fuzz targets one after the other.

@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: vectra-bench on a data set that anybody can make again from its seed.
+//! `cargo xtask bench`: vectra-bench on a data set that anybody can make again from its seed, alone or beside peers.
 
 mod data;
 mod npy;
+mod peers;
 
 use crate::workspace::Workspace;
 use crate::{Outcome, process};
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// The neighbours kept per query in the truth, so that `-- --k 100` works as well.
 const TRUTH_K: usize = 100;
+/// What the generated set's truth is sorted by.
+const METRIC: &str = "l2";
 
 /// What to generate and what to hand on.
 #[derive(Args)]
@@ -20,16 +23,18 @@ pub(crate) struct Options {
     /// Vectors in the base set.
     #[arg(long, default_value_t = 20_000)]
     rows: usize,
-    /// Queries.
+    /// Generated queries.
     #[arg(long, default_value_t = 500)]
-    queries: usize,
+    query_count: usize,
     /// Components per vector.
     #[arg(long, default_value_t = 128)]
     dim: usize,
     /// Keep the index of an earlier run instead of building it anew.
     #[arg(long)]
     keep_index: bool,
-    /// Further arguments of `vectra-bench ann`, such as `-- --ef 10,16,24`.
+    #[command(flatten)]
+    peers: peers::Options,
+    /// Further arguments of `vectra-bench ann`, such as `-- --ef 10,16,24`; with --peers those of bench/peers/run.py.
     #[arg(last = true)]
     extra: Vec<String>,
 }
@@ -64,20 +69,15 @@ impl Files {
 
 /// Generates the set if it is not there, then runs the benchmark on it in the release profile.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
-    let Options { seed, rows, queries, dim, .. } = *options;
-    if rows == 0 || queries == 0 || dim == 0 {
-        return Err("--rows, --queries and --dim are at least 1".into());
-    }
-    let shape = data::Shape { seed, rows, queries, dim };
     let root = Workspace::load()?.root;
-    let folder = root.join("target/bench-data");
-    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let files = Files::new(&folder, shape);
-    println!("bench: {rows} x {dim} f32 in {} clusters, {queries} queries, seed {seed}", data::CLUSTERS);
-    if files.all_there() {
-        println!("bench: data is there: {}", files.base.display());
-    } else {
-        generate(shape, &files)?;
+    if let Some(set) = options.peers.own_set()? {
+        return peers::run(&root, &options.peers, &set, &options.extra);
+    }
+    let files = prepare(&root, options)?;
+    if options.peers.peers {
+        let Files { base, queries, truth, .. } = files;
+        let set = peers::Set { base, queries, truth, metric: METRIC.to_owned() };
+        return peers::run(&root, &options.peers, &set, &options.extra);
     }
     if files.index.exists() && !options.keep_index {
         // The benchmark would reuse it, and measure the code that built it, not this one.
@@ -91,6 +91,25 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     Ok(())
 }
 
+/// The files of the generated set, written if they are not there.
+fn prepare(root: &Path, options: &Options) -> Outcome<Files> {
+    let Options { seed, rows, query_count: queries, dim, .. } = *options;
+    if rows == 0 || queries == 0 || dim == 0 {
+        return Err("--rows, --query-count and --dim are at least 1".into());
+    }
+    let shape = data::Shape { seed, rows, queries, dim };
+    let folder = root.join("target/bench-data");
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let files = Files::new(&folder, shape);
+    println!("bench: {rows} x {dim} f32 in {} clusters, {queries} queries, seed {seed}", data::CLUSTERS);
+    if files.all_there() {
+        println!("bench: data is there: {}", files.base.display());
+    } else {
+        generate(shape, &files)?;
+    }
+    Ok(files)
+}
+
 fn generate(shape: data::Shape, files: &Files) -> Outcome<()> {
     let set = data::Set::generate(shape);
     let truth = set.truth(TRUTH_K.min(shape.rows));
@@ -102,10 +121,8 @@ fn generate(shape: data::Shape, files: &Files) -> Outcome<()> {
 }
 
 fn arguments(files: &Files) -> Vec<String> {
-    let mut arguments: Vec<String> = "run --release -p vectra-bench -- ann --metric l2 --k 10 --threads 1"
-        .split(' ')
-        .map(str::to_owned)
-        .collect();
+    let line = format!("run --release -p vectra-bench -- ann --metric {METRIC} --k 10 --threads 1");
+    let mut arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
     let paths = [
         ("--base", &files.base),
         ("--index", &files.index),
