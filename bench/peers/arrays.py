@@ -7,6 +7,11 @@ from figures import count_right, limit
 METRICS = ("cosine", "l2", "dot")
 # Queries that are scored at once: bounds what judging holds in memory.
 CHUNK = 128
+# Queries whose truth is compared with a scan, and how far the two k-th scores may be apart (relative beyond 1):
+# a truth computed in single precision passes, one of another metric or another base does not.
+CHECKED = 4
+CHECKED_TOLERANCE = 1e-3
+SCANNED = 16_384
 
 
 def load(path, metric):
@@ -49,7 +54,9 @@ class Judge:
             raise ValueError(f"the truth has shape {truth.shape}: {len(self.queries)} rows of at least {k} are needed")
         self.metric, self.k = metric, k
         named = truth[:len(self.queries), :k]
-        self.limits = [limit(float(row.min())) for row in self._scores(named)]
+        kth_scores = [float(row.min()) for row in self._scores(named)]
+        self._check(kth_scores[:CHECKED])
+        self.limits = [limit(score) for score in kth_scores]
 
     def recall(self, answers):
         """The share of right rows in `answers`: n x k row numbers of the first n queries, -1 where there is none."""
@@ -59,6 +66,18 @@ class Judge:
             row = np.where(known[number], row, -np.inf)
             right += count_right(answers[number].tolist(), row.tolist(), self.limits[number], self.k)
         return right / (len(answers) * self.k)
+
+    def _check(self, kth_scores):
+        """Refuses a truth that is not the scan's: every recall measured against it would be wrong."""
+        for number, named in enumerate(kth_scores):
+            best, query = np.empty(0), self.queries[number:number + 1]
+            for start in range(0, len(self.base), SCANNED):
+                part = scores(self.metric, query, self.base[None, start:start + SCANNED])[0]
+                best = np.sort(np.concatenate([best, part]))[-self.k:]
+            if abs(best[0] - named) > CHECKED_TOLERANCE * max(1.0, abs(named)):
+                raise ValueError(
+                    f"the truth of query {number} is not the {self.metric} truth of this base: its row {self.k} scores "
+                    f"{named:.6f}, a scan finds {best[0]:.6f}")
 
     def _scores(self, rows):
         for start in range(0, len(rows), CHUNK):

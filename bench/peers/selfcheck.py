@@ -122,7 +122,7 @@ class Table(unittest.TestCase):
             "machine": {"processor": "P", "cores": 2, "system": "S"},
         }
         text = markdown(report)
-        self.assertIn("1,000 x 4, l2, k = 10, 20 queries, 1 rounds; 2020-01-01; P, 2 cores, S", text)
+        self.assertIn("1,000 x 4, l2, k = 10, 20 queries, rounds: 1; 2020-01-01; P, 2 cores, S", text)
         self.assertIn("| slow 1.2 | 10,000 |", text)
         self.assertIn("| 2.80 (4.00) |", text)
         self.assertIn("| slow 1.2 | some | 6.0 + 0.5 |", text)

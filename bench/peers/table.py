@@ -86,7 +86,7 @@ def markdown(report):
     lines = summary(engines)
     machine = report["machine"]
     head = (f"{data['rows']:,} x {data['dim']}, {data['metric']}, k = {data['k']}, {data['queries']:,} queries, "
-            f"{report['rounds']} rounds; {report['date']}; {machine['processor']}, {machine['cores']} cores, "
+            f"rounds: {report['rounds']}; {report['date']}; {machine['processor']}, {machine['cores']} cores, "
             f"{machine['system']}")
     out = [head, "", *speed(engines, lines), ""]
     out += ["Ratios: less the call floor of each (raw).", "", *costs(engines, lines), ""]

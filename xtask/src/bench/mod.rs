@@ -33,7 +33,7 @@ pub(crate) struct Options {
     #[arg(long)]
     keep_index: bool,
     #[command(flatten)]
-    peers: peers::Options,
+    peers: peers::PeersOptions,
     /// Further arguments of `vectra-bench ann`, such as `-- --ef 10,16,24`; with --peers those of bench/peers/run.py.
     #[arg(last = true)]
     extra: Vec<String>,

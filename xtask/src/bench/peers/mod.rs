@@ -14,7 +14,7 @@ use std::process::Command;
 
 /// The set to measure and what with; without `--base` the generated set, whose metric is l2.
 #[derive(Args)]
-pub(super) struct Options {
+pub(super) struct PeersOptions {
     /// Measure other engines and Vectra in one interleaved run: bench/peers/README.md.
     #[arg(long)]
     pub(super) peers: bool,
@@ -59,7 +59,7 @@ pub(super) struct Set {
     pub(super) metric: String,
 }
 
-impl Options {
+impl PeersOptions {
     /// The vectors that the caller brought, if any.
     pub(super) fn own_set(&self) -> Outcome<Option<Set>> {
         let (Some(base), Some(queries), Some(truth)) = (&self.base, &self.queries, &self.truth) else {
@@ -80,7 +80,7 @@ fn present(path: &Path) -> Outcome<PathBuf> {
 }
 
 /// Measures `set`; `extra` goes to the driver as it is.
-pub(super) fn run(root: &Path, options: &Options, set: &Set, extra: &[String]) -> Outcome<()> {
+pub(super) fn run(root: &Path, options: &PeersOptions, set: &Set, extra: &[String]) -> Outcome<()> {
     let requirements = std::fs::read_to_string(root.join("bench/peers/requirements.txt"))
         .map_err(|error| format!("bench/peers/requirements.txt: {error}"))?;
     let python = match &options.python {
@@ -135,7 +135,7 @@ fn revision(root: &Path) -> String {
 /// Everything that the driver is told.
 struct Run<'a> {
     root: &'a Path,
-    options: &'a Options,
+    options: &'a PeersOptions,
     set: &'a Set,
     program: &'a Path,
     out: &'a Path,

@@ -6,10 +6,10 @@ use clap::Parser;
 #[derive(Parser)]
 struct Line {
     #[command(flatten)]
-    options: Options,
+    options: PeersOptions,
 }
 
-fn parse(line: &str) -> Result<Options, String> {
+fn parse(line: &str) -> Result<PeersOptions, String> {
     let words = ["bench"].into_iter().chain(line.split_whitespace());
     Line::try_parse_from(words).map(|line| line.options).map_err(|error| error.to_string())
 }
