@@ -9,6 +9,9 @@ from statistics import median
 TARGETS = (0.90, 0.95, 0.99)
 # A row this much worse than the true k-th is still right: rounding alone tells the two apart.
 TOLERANCE = 1e-6
+# A sweep ends once it is beyond what is reported.
+RECALL_ENOUGH = 0.995
+P50_US_MAX = 60_000
 
 
 def limit(kth_score):
@@ -41,6 +44,17 @@ def timing(nanoseconds):
         "p50_us": percentile(calls, 0.50) / 1e3,
         "p99_us": percentile(calls, 0.99) / 1e3,
     }
+
+
+def enough(point):
+    """Whether a sweep may end with `point`."""
+    return point["recall"] >= RECALL_ENOUGH or point["p50_us"] > P50_US_MAX
+
+
+def until_enough(points):
+    """The points up to the first that is enough."""
+    last = next((at for at, point in enumerate(points) if enough(point)), len(points))
+    return points[:last + 1]
 
 
 def curve(rounds):
@@ -120,3 +134,9 @@ def summary(engines, ours="vectra"):
                 against = {t: ratio(out[ours][kind][t], line[kind][t]) for t in TARGETS}
                 line["ratio_" + kind] = against
     return out
+
+
+def with_text_keys(line):
+    """A line of the summary with targets as text, for JSON has no other keys."""
+    text = lambda value: {f"{t:.2f}": v for t, v in value.items()} if isinstance(value, dict) else value
+    return {name: text(value) for name, value in line.items()}

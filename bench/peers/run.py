@@ -11,7 +11,7 @@ import sys
 import adapters
 import machine
 from arrays import METRICS, Judge
-from figures import summary
+from figures import enough, summary, until_enough, with_text_keys
 from peer import PeerFailed, PeerProcess
 from table import markdown
 from vectra import Vectra
@@ -19,9 +19,6 @@ from vectra import Vectra
 EFFORTS = (10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 # The effort of the pass after which memory is read: what vectra-bench asks with there.
 MEMORY_EFFORT = 96
-# A sweep ends once it is beyond what is reported.
-RECALL_ENOUGH = 0.995
-P50_US_MAX = 60_000
 # What one engine may do wrong without stopping the others.
 FAILURES = (PeerFailed, OSError, ValueError, KeyError, subprocess.SubprocessError)
 
@@ -197,21 +194,6 @@ class Run:
         self.report["summary"] = {name: with_text_keys(line) for name, line in summary(self.report["engines"]).items()}
         self.save()
         print(markdown(self.report), flush=True)
-
-
-def enough(point):
-    return point["recall"] >= RECALL_ENOUGH or point["p50_us"] > P50_US_MAX
-
-
-def until_enough(points):
-    last = next((at for at, point in enumerate(points) if enough(point)), len(points))
-    return points[:last + 1]
-
-
-def with_text_keys(line):
-    """Targets as text, for JSON has no other keys."""
-    text = lambda value: {f"{t:.2f}": v for t, v in value.items()} if isinstance(value, dict) else value
-    return {name: text(value) for name, value in line.items()}
 
 
 def say(text):

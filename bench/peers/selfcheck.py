@@ -1,15 +1,23 @@
-"""Checks what needs no peer: recall, interpolation, ratios, the table, processes that fail. Standard library only."""
+"""Checks what needs no peer: recall, interpolation, ratios, the table, processes that fail.
 
+Standard library only; what takes numpy is checked where it is installed.
+"""
+
+import importlib.util
+import json
 import math
 import os
+import re
 import sys
 import tempfile
 import unittest
 
+import adapters
 from figures import (
-    count_right, curve, first_reaching, less_floor, limit, percentile, rate_at, ratio, summary, timing)
+    count_right, curve, first_reaching, less_floor, limit, percentile, rate_at, ratio, summary, timing, until_enough,
+    with_text_keys)
 from machine import disk_bytes, resident_bytes
-from peer import PeerFailed, PeerProcess
+from peer import HERE, PeerFailed, PeerProcess
 from table import markdown
 from vectra import Vectra
 
@@ -84,6 +92,13 @@ class Rounds(unittest.TestCase):
         rounds = [[point(0.9, 100.0, 16), point(0.95, 50.0, 32)], [point(0.9, 100.0, 16)]]
         self.assertEqual([p["effort"] for p in curve(rounds)], [16])
 
+    def test_a_sweep_ends_with_the_first_point_that_is_enough(self):
+        points = [point(0.9, 100.0), point(0.995, 50.0), point(0.999, 25.0)]
+        self.assertEqual(until_enough(points), points[:2])
+        self.assertEqual(until_enough(points[:1]), points[:1])
+        slow = [point(0.5, 10.0), point(0.6, 5.0)]
+        self.assertEqual(until_enough(slow), slow[:1])
+
     def test_the_least_effort_that_reaches_a_recall(self):
         points = [point(0.97, 50.0, 64), point(0.96, 80.0, 32), point(0.90, 99.0, 16)]
         self.assertEqual(first_reaching(points, 0.95)["effort"], 32)
@@ -111,6 +126,12 @@ class Table(unittest.TestCase):
         self.assertAlmostEqual(line["ratio_less_floor"][0.90][0], 2.8)
         self.assertNotIn("ratio_raw", summary(engines())["vectra"])
 
+    def test_the_summary_survives_json(self):
+        line = json.loads(json.dumps(with_text_keys(summary(engines())["slow"])))
+        self.assertAlmostEqual(line["ratio_raw"]["0.90"][0], 4.0)
+        self.assertEqual(line["ratio_raw"]["0.90"][1], "")
+        self.assertIsNone(line["ratio_raw"]["0.99"])
+
     def test_without_vectra_there_are_no_ratios(self):
         rest = {name: record for name, record in engines().items() if name != "vectra"}
         self.assertNotIn("ratio_raw", summary(rest)["slow"])
@@ -134,6 +155,60 @@ class Table(unittest.TestCase):
         for line in text.splitlines():
             if line.startswith("| slow") or line.startswith("| half"):
                 self.assertIn(line.count("|"), (11, 10), line)
+
+
+class Adapters(unittest.TestCase):
+    def test_every_peer_has_a_file_whose_package_is_pinned(self):
+        with open(os.path.join(HERE, "requirements.txt")) as file:
+            pinned = re.findall(r"^([\w-]+)==", file.read(), re.MULTILINE)
+        packages = []
+        for name in adapters.NAMES:
+            with open(os.path.join(HERE, "adapters", name + ".py")) as file:
+                packages += re.findall(r'^    PACKAGE = "(.+)"$', file.read(), re.MULTILINE)
+        self.assertEqual(sorted(packages + ["numpy"]), sorted(pinned))
+
+
+@unittest.skipUnless(importlib.util.find_spec("numpy"), "numpy is not installed")
+class Judging(unittest.TestCase):
+    def setUp(self):
+        import numpy as np
+        self.folder = tempfile.TemporaryDirectory()
+        base = np.array([[1, 0], [0, 1], [3, 3], [-1, 0]], dtype=np.float16)
+        for name, array in (("base", base), ("queries", [[2.0, 0.5]])):
+            np.save(self.path(name), np.asarray(array, dtype=np.float32))
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name + ".npy")
+
+    def judge(self, truth, metric):
+        import numpy as np
+        from arrays import Judge
+        np.save(self.path("truth"), np.array([truth], dtype=np.int32))
+        return Judge(self.path("base"), self.path("queries"), self.path("truth"), metric, 2)
+
+    def test_each_metric_has_its_truth(self):
+        import numpy as np
+        for metric, truth in (("cosine", [0, 2]), ("dot", [2, 0]), ("l2", [0, 1])):
+            judge = self.judge(truth, metric)
+            self.assertEqual(judge.recall(np.array([truth])), 1.0, metric)
+            self.assertEqual(judge.recall(np.array([[truth[0], 3]])), 0.5, metric)
+            self.assertEqual(judge.recall(np.array([[truth[0], truth[0]]])), 0.5, metric)
+            self.assertEqual(judge.recall(np.array([[-1, 4]])), 0.0, metric)
+
+    def test_the_truth_of_another_metric_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "not the l2 truth"):
+            self.judge([2, 0], "l2")
+        with self.assertRaisesRegex(ValueError, "not the cosine truth"):
+            self.judge([0, 1], "cosine")
+
+    def test_peers_get_rows_of_length_one_under_cosine_only(self):
+        from arrays import load, peer_metric
+        self.assertAlmostEqual(float(load(self.path("base"), "cosine")[2, 0]), math.sqrt(0.5), 6)
+        self.assertEqual(float(load(self.path("base"), "l2")[2, 0]), 3.0)
+        self.assertEqual([peer_metric(m) for m in ("cosine", "dot", "l2")], ["dot", "dot", "l2"])
 
 
 class Processes(unittest.TestCase):
