@@ -3,6 +3,8 @@ import qdrant_edge as edge
 from adapters import Adapter
 
 BATCH = 1000
+# Its default: below so many KB of vectors a segment is scanned, whatever the effort.
+SCANNED_KB = 10_000
 
 
 class Peer(Adapter):
@@ -18,7 +20,7 @@ class Peer(Adapter):
             default_segment_number=1, max_segment_size=10_000_000, indexing_threshold=1000)
         return edge.EdgeConfig(
             vectors=edge.EdgeVectorParams(dim, distance),
-            hnsw_config=edge.HnswIndexConfig(16, 200, 10_000, max_indexing_threads=self.threads),
+            hnsw_config=edge.HnswIndexConfig(16, 200, SCANNED_KB, max_indexing_threads=self.threads),
             quantization_config=codes,
             optimizers=segments,
             max_search_threads=1,
