@@ -22,6 +22,22 @@ pub(crate) enum Command {
     Churn(ChurnArgs),
     /// Queries while the index is compacted, against queries while nothing else goes on.
     Interfere(InterfereArgs),
+    /// A fixed piece of work whose counters are the same on every machine, compared with what was recorded.
+    Gate(GateArgs),
+}
+
+/// What `gate` compares with.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GateArgs {
+    /// The recorded counters (JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: PathBuf,
+    /// Records what is found as the new baseline instead of failing where it is worse.
+    #[arg(long)]
+    pub(crate) bless: bool,
+    /// Also writes what is found, all of it, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// What `churn` is to measure.

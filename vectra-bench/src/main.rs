@@ -37,6 +37,10 @@ fn main() -> ExitCode {
         Command::Interfere(args) => {
             workload::interfere(&args).and_then(|report| tell(&report.table(), &report, args.json.as_deref()))
         }
+        Command::Gate(args) => workload::gate(&args).and_then(|report| {
+            tell(&report.table(), &report.found, args.json.as_deref())?;
+            report.outcome(args.bless)
+        }),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

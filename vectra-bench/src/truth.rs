@@ -102,12 +102,12 @@ impl<'a> Judge<'a> {
 }
 
 /// The distance up to which a row is right when the true k-th row is at `worst`.
-fn limit(worst: f64) -> f64 {
+pub(crate) fn limit(worst: f64) -> f64 {
     worst + TOLERANCE * worst.abs().max(1.0)
 }
 
 /// How many different rows among the first `k` are within `limit`.
-fn count_right(answer: &[(u64, f64)], limit: f64, k: usize) -> usize {
+pub(crate) fn count_right(answer: &[(u64, f64)], limit: f64, k: usize) -> usize {
     let first = answer.iter().take(k).filter(|(_, distance)| *distance <= limit);
     first.map(|(row, _)| *row).collect::<BTreeSet<_>>().len()
 }

@@ -84,8 +84,8 @@ pub use vectra_wal::{Anchor, Control, DumpEntry, DumpFrame, FileHeader as LogFil
 #[doc(inline)]
 pub use vectra_wal::Durability;
 
-/// The seams an embedder can replace: file system and environment.
+/// The seams an embedder can replace: file system and environment, with all that an implementation of theirs names.
 pub mod seams {
-    pub use vectra_core::env::{Clock, Env, Job, Rng, Spawner};
-    pub use vectra_core::io::{File, Fs, MemFs, OsFs};
+    pub use vectra_core::env::{Clock, Env, Job, Rng, SeededRng, Spawner};
+    pub use vectra_core::io::{Access, Blob, Entry, File, Fs, LockGuard, MemFs, OsFs, Site};
 }

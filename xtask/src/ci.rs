@@ -4,7 +4,7 @@
 //! tests come last: their runner's own summary, passed through unmodified, ends the output.
 
 use crate::workspace::Workspace;
-use crate::{Outcome, process, tidy};
+use crate::{Outcome, bench, process, tidy};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +33,8 @@ enum Action {
     Tidy,
     /// Builds every example and runs those of the libraries.
     Examples,
+    /// Compares counters with those recorded.
+    Gate,
     /// Nothing, for a reason.
     Skip(&'static str),
 }
@@ -88,6 +90,7 @@ fn plan(tools: Tools) -> Vec<Step> {
             action: Action::Cargo { arguments: docs, variable: Some(("RUSTDOCFLAGS", "-D warnings")) },
         },
         Step { name: "examples", action: Action::Examples },
+        Step { name: "gate", action: Action::Gate },
         step("doctests", &["test", "--workspace", "--doc"]),
         models("models of the log", &["-p", "vectra-wal", "--test", "it"]),
         models("models of the facade", &["-p", "vectradb", "--lib"]),
@@ -126,6 +129,7 @@ impl Step {
             }
             Action::Tidy => "cargo xtask tidy".to_owned(),
             Action::Examples => "cargo build --workspace --examples".to_owned(),
+            Action::Gate => "cargo xtask bench --gate".to_owned(),
             Action::Skip(_) => String::new(),
         }
     }
@@ -141,6 +145,7 @@ impl Action {
             }
             Self::Tidy => tidy::run(false),
             Self::Examples => run_examples(workspace),
+            Self::Gate => bench::gate::run(workspace, false),
             Self::Skip(_) => Ok(()),
         }
     }
@@ -220,6 +225,7 @@ mod tests {
             "wasm",
             "docs",
             "examples",
+            "gate",
             "doctests",
             "models of the log",
             "models of the facade",
@@ -244,6 +250,7 @@ mod tests {
         let tools = Tools { nextest: true, wasm: true };
         assert_eq!(named(tools, "docs"), "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps");
         assert_eq!(named(tools, "tidy"), "cargo xtask tidy");
+        assert_eq!(named(tools, "gate"), "cargo xtask bench --gate");
         assert_eq!(named(tools, "clippy"), "cargo clippy --workspace --all-targets -- -D warnings");
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: vectra-bench on a data set that anybody can make again from its seed, alone or beside peers.
 
 mod data;
+pub(crate) mod gate;
 mod npy;
 mod peers;
 
@@ -17,6 +18,12 @@ const METRIC: &str = "l2";
 /// What to generate and what to hand on.
 #[derive(Args)]
 pub(crate) struct Options {
+    /// Compare the counters of a fixed piece of work with those in bench/gate.json instead.
+    #[arg(long, conflicts_with_all = ["seed", "rows", "queries", "dim", "keep_index", "extra"])]
+    gate: bool,
+    /// Record what the gate finds.
+    #[arg(long, requires = "gate")]
+    bless: bool,
     /// Seed of the generated vectors.
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -69,6 +76,9 @@ impl Files {
 
 /// Generates the set if it is not there, then runs the benchmark on it in the release profile.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
+    if options.gate {
+        return gate::run(&Workspace::load()?, options.bless);
+    }
     let root = Workspace::load()?.root;
     if let Some(set) = options.peers.own_set()? {
         return peers::run(&root, &options.peers, &set, &options.extra);
