@@ -177,6 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn the_gate_needs_a_baseline() {
+        let parse = |more: &[&str]| Cli::try_parse_from(["vectra-bench", "gate"].iter().chain(more));
+        assert!(parse(&["--bless"]).is_err());
+        match parse(&["--baseline", "g.json"]).expect("that is enough").command {
+            Command::Gate(args) => assert!(!args.bless && args.json.is_none()),
+            other => panic!("{other:?} is not what was asked for"),
+        }
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for more in [
             &["--ef", "16", "--recall", "0.9"][..],

@@ -67,6 +67,26 @@ mod tests {
     }
 
     #[test]
+    fn the_gate_measures_its_own_data_and_nothing_else() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            options: super::super::Options,
+        }
+        let parse = |line: &str| {
+            let words = ["bench"].into_iter().chain(line.split_whitespace());
+            <Line as clap::Parser>::try_parse_from(words).map(|line| line.options)
+        };
+        assert!(parse("--gate").is_ok_and(|options| options.gate && !options.bless));
+        assert!(parse("--gate --bless").is_ok_and(|options| options.bless));
+        for line in
+            ["--bless", "--gate --rows 5", "--gate --query-count 5", "--gate --peers", "--gate -- --ef 10"]
+        {
+            assert!(parse(line).is_err(), "{line} passed");
+        }
+    }
+
+    #[test]
     fn the_record_lies_in_the_repository() {
         let line = |bless| {
             let command = command(Path::new("p"), Path::new("r"), bless);

@@ -19,7 +19,7 @@ const METRIC: &str = "l2";
 #[derive(Args)]
 pub(crate) struct Options {
     /// Compare the counters of a fixed piece of work with those in bench/gate.json instead.
-    #[arg(long, conflicts_with_all = ["seed", "rows", "queries", "dim", "keep_index", "extra"])]
+    #[arg(long, conflicts_with_all = ["seed", "rows", "query_count", "dim", "keep_index", "peers", "extra"])]
     gate: bool,
     /// Record what the gate finds.
     #[arg(long, requires = "gate")]
