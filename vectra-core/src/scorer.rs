@@ -53,6 +53,17 @@ pub trait Scorer {
     /// If `slot` is out of range.
     fn score(&mut self, slot: u32) -> f32;
 
+    /// The distance to each of `slots`, into `out`.
+    ///
+    /// # Panics
+    /// If a slot is out of range or `out` is not as long as `slots`.
+    fn score_all(&mut self, slots: &[u32], out: &mut [f32]) {
+        assert_eq!(slots.len(), out.len(), "one result for each slot");
+        for (slot, out) in slots.iter().zip(out) {
+            *out = self.score(*slot);
+        }
+    }
+
     /// Asks for the memory that [`expand`](Self::expand) will read, and does not wait for it.
     fn fetch(&self, expansion: &Expansion<'_>) {
         let _ = expansion;

@@ -68,6 +68,15 @@ fn expansion_equals_scores<S: VectorStore>(store: &S, query: &[f32], dice: &mut 
             0 => mask_of_len(neighbours.len()),
             _ => dice.bits() & mask_of_len(neighbours.len()),
         };
+        let mut all = vec![f32::NAN; neighbours.len()];
+        scorer.score_all(&neighbours, &mut all);
+        for (slot, distance) in neighbours.iter().zip(all) {
+            assert_eq!(
+                distance.to_bits(),
+                scorer.score(*slot).to_bits(),
+                "slot {slot} with others and alone"
+            );
+        }
         let kept = neighbours.iter().enumerate().filter(|(i, _)| keep >> i & 1 == 1);
         let mut expected: Vec<Neighbor> =
             kept.map(|(_, slot)| Neighbor { distance: scorer.score(*slot), slot: *slot }).collect();

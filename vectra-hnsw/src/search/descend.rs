@@ -44,12 +44,18 @@ pub(crate) fn greedy<L: Links, S: Scorer>(
     counts: &mut SearchCounts,
 ) -> At {
     loop {
-        counts.hops += 1;
-        let mut best = at;
+        let (mut slots, mut nodes, mut len) = ([0; 64], [0; 64], 0);
         for ordinal in links.upper(layer, at.ordinal, buffer) {
             let Some(slot) = links.slot_of(*ordinal) else { continue };
-            let distance = scorer.score(slot);
-            counts.distances += 1;
+            (slots[len], nodes[len]) = (slot, *ordinal);
+            len += 1;
+        }
+        let mut distances = [0.0; 64];
+        scorer.score_all(&slots[..len], &mut distances[..len]);
+        counts.hops += 1;
+        counts.distances += len as u64;
+        let mut best = at;
+        for (ordinal, distance) in nodes[..len].iter().zip(distances) {
             if distance < best.distance {
                 best = At { ordinal: *ordinal, distance };
             }

@@ -177,6 +177,11 @@ impl Scorer for Sq8Scorer<'_> {
         self.query.score_row(self.rows.row(slot))
     }
 
+    fn score_all(&mut self, slots: &[u32], out: &mut [f32]) {
+        self.query.fetch(self.rows.rows, slots);
+        self.query.gather(self.rows.rows, slots, out);
+    }
+
     fn fetch(&self, expansion: &Expansion<'_>) {
         self.query.fetch(self.rows.rows, expansion.slots);
     }
