@@ -18,9 +18,9 @@ pub struct Params {
 }
 
 impl Default for Params {
-    /// `m` 16, `ef_construction` 128, a fixed seed: a good start from 100 to 1,000 dimensions.
+    /// `m` 16, `ef_construction` 160, a fixed seed: a good start from 100 to 1,000 dimensions.
     fn default() -> Self {
-        Self { m: 16, ef_construction: 128, seed: 0x5eed }
+        Self { m: 16, ef_construction: 160, seed: 0x5eed }
     }
 }
 

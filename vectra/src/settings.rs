@@ -63,7 +63,7 @@ impl Settings {
             indexed_fields: Vec::new(),
             durability: Durability::Sync,
             m: 16,
-            ef_construction: 128,
+            ef_construction: 160,
             ef_search: 96,
             seal_rows: 16_384,
             segment_rows_max: 1_000_000,
