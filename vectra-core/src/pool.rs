@@ -67,10 +67,11 @@ impl Pool {
     /// once.
     ///
     /// # Panics
-    /// If there are more than 64 or not as many of both.
+    /// If there are more than 64, or not as many of both.
     pub fn offer(&mut self, slots: &[u32], distances: &[f32], bound: f32) {
         assert_eq!(slots.len(), distances.len(), "one distance for each slot");
         let mut near = [0; 64];
+        assert!(slots.len() <= near.len(), "at most 64 at a time");
         let mut count = 0;
         for (slot, distance) in slots.iter().zip(distances) {
             near[count] = key(*distance, *slot);

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_holds_the_slots_of_its_lanes() {
+    fn an_expansion_holds_the_slots_of_its_lanes() {
         let mut buffer = [0; 64];
         let expansion = Expansion::some(7, &[30, 10, 20, 40], 0b1010, &mut buffer);
         assert_eq!((expansion.node, expansion.slots, expansion.lanes), (7, &[10, 40][..], 0b1010));
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "at most 64 slots")]
-    fn a_batch_has_an_end() {
+    fn an_expansion_has_an_end() {
         let _too_many = Expansion::whole(0, &[0; 65]);
     }
 }

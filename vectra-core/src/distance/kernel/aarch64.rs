@@ -5,7 +5,7 @@ use std::arch::aarch64::{
     vld1_u16, vld1q_f32, vmovl_u16, vmulq_f32, vorrq_u32, vreinterpretq_f32_u32, vreinterpretq_u32_f32,
     vshlq_n_u32, vsubq_f32,
 };
-use std::arch::{asm, is_aarch64_feature_detected};
+use std::arch::is_aarch64_feature_detected;
 
 use half::f16;
 
@@ -73,15 +73,6 @@ impl Lanes for float32x4_t {
     #[target_feature(enable = "neon")]
     unsafe fn sum(self) -> f32 {
         vaddvq_f32(self)
-    }
-
-    #[inline]
-    #[target_feature(enable = "neon")]
-    unsafe fn prefetch(address: *const u8) {
-        // SAFETY: a prefetch of any address has no effect that a program can see.
-        unsafe {
-            asm!("prfm pldl1keep, [{0}]", in(reg) address, options(nostack, readonly, preserves_flags));
-        }
     }
 }
 

@@ -10,6 +10,7 @@
 use half::f16;
 
 use super::Row;
+use crate::memory::prefetch_at as prefetch;
 
 /// Sums kept in flight, so that the next multiply-add need not wait for the last one (latency 4, two a cycle).
 const ACCUMULATORS: usize = 4;
@@ -23,9 +24,6 @@ const ROWS_AHEAD: usize = 16;
 /// How far ahead of the rows being summed `scan` asks for lines: beyond the page at which the hardware's own prefetch
 /// stops.
 const SCAN_BYTES_AHEAD: usize = 8 << 10;
-
-/// Bytes of a cache line on the machines we know.
-const LINE: usize = 64;
 
 /// A register of `f32` lanes.
 ///
@@ -81,9 +79,6 @@ pub trait Lanes: Copy {
 
     /// The sum of all lanes.
     unsafe fn sum(self) -> f32;
-
-    /// Asks for the cache line at `address`, which need not be readable.
-    unsafe fn prefetch(address: *const u8);
 }
 
 /// One operation, as the step that adds the terms of some dimensions. A pair of zeros must add nothing.
@@ -150,7 +145,7 @@ unsafe fn pair<E: Row, L: Lanes, R: Reduce, const AHEAD: bool>(
         let mut at = 0;
         while at + block <= dims {
             if AHEAD {
-                prefetch::<E, L>(ahead.wrapping_add(at), block);
+                prefetch(ahead.wrapping_add(at), block);
             }
             for (i, sum) in sums.iter_mut().enumerate() {
                 let here = at + i * L::COUNT;
@@ -159,7 +154,7 @@ unsafe fn pair<E: Row, L: Lanes, R: Reduce, const AHEAD: bool>(
             at += block;
         }
         if AHEAD {
-            prefetch::<E, L>(ahead.wrapping_add(at), dims - at);
+            prefetch(ahead.wrapping_add(at), dims - at);
         }
         while at + L::COUNT <= dims {
             sums[0] = R::step(sums[0], L::load(query.add(at)), E::lanes::<L>(row.add(at)));
@@ -170,19 +165,6 @@ unsafe fn pair<E: Row, L: Lanes, R: Reduce, const AHEAD: bool>(
             sums[1] = R::step(sums[1], L::load_part(query.add(at), left), E::part::<L>(row.add(at), left));
         }
         sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum()
-    }
-}
-
-/// Prefetches the lines of `count` elements at `from`, readable or not.
-///
-/// # Safety
-/// The instruction set of `L` must be present.
-#[inline(always)]
-unsafe fn prefetch<E: Row, L: Lanes>(from: *const E, count: usize) {
-    let from = from.cast::<u8>();
-    for line in 0..(count * size_of::<E>()).div_ceil(LINE) {
-        // SAFETY: the caller vouches for the instruction set; any address may be prefetched.
-        unsafe { L::prefetch(from.wrapping_add(line * LINE)) };
     }
 }
 
@@ -214,10 +196,7 @@ pub(super) unsafe fn gather<E: Row, L: Lanes, R: Reduce>(
     let start = |slot: u32| rows.as_ptr().wrapping_add(slot as usize * dims);
     let rows_ahead = (BYTES_AHEAD / (dims * size_of::<E>())).clamp(1, ROWS_AHEAD).min(slots.len());
     let (first, later) = slots.split_at(rows_ahead);
-    for &slot in first {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe { prefetch::<E, L>(start(slot), dims) };
-    }
+    first.iter().for_each(|slot| prefetch(start(*slot), dims));
     let (steady, last) = slots.split_at(later.len());
     let (steady_out, last_out) = out.split_at_mut(later.len());
     for ((&slot, &next), out) in steady.iter().zip(later).zip(steady_out) {
@@ -249,7 +228,7 @@ unsafe fn group<E: Row, L: Lanes, R: Reduce, const ROWS: usize>(
         let mut sums = [[L::zero(); ROWS]; ACCUMULATORS];
         let mut at = 0;
         while at + block <= dims {
-            prefetch::<E, L>(ahead.wrapping_add(ROWS * at), ROWS * block);
+            prefetch(ahead.wrapping_add(ROWS * at), ROWS * block);
             for (i, sums) in sums.iter_mut().enumerate() {
                 let here = at + i * L::COUNT;
                 let terms = L::load(query.add(here));

@@ -72,10 +72,6 @@ impl Lanes for f32x8 {
     unsafe fn sum(self) -> f32 {
         self.reduce_add()
     }
-
-    /// There is no portable prefetch.
-    #[inline(always)]
-    unsafe fn prefetch(_address: *const u8) {}
 }
 
 /// The table of one operation; a constant of a type because statics cannot be generic.
