@@ -128,8 +128,8 @@ fn candidates(
 /// Offers the exact distances of the candidates that can be among the best to `top`; they come nearest first by their
 /// codes.
 ///
-/// How far codes are off is seen on the first candidates. Once one is farther than the worst of the best by twice the
-/// largest error so far, so are all that follow: they are not read.
+/// How far codes are off is judged by the candidates read so far. Once one is farther than the worst of the best by twice the
+/// largest error so far, those that follow, which are farther still, are not read.
 fn rerank(
     view: &SealedView,
     candidates: &[Neighbor],
