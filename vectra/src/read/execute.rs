@@ -9,7 +9,7 @@ use vectra_core::{Metric, Neighbor, TopK};
 use vectra_quant::Sq8;
 use vectra_wal::Lsn;
 
-use super::plan::{Facts, Strategy, plan};
+use super::plan::{Facts, Strategy, plan, scans_in_doubt};
 use crate::error::Result;
 use crate::segment::exact::ExactQuery;
 use crate::segment::index::Scratch;
@@ -30,6 +30,24 @@ const EXACT_ROWS_MAX: u32 = 256;
 const RERANK_MIN: usize = 10;
 /// How many vectors ahead of the one being compared are asked for.
 const ROWS_AHEAD: usize = 6;
+
+/// How far codes are off, judged by the rows whose vectors were read so far.
+#[derive(Debug, Default)]
+struct Doubt {
+    error: f32,
+}
+
+impl Doubt {
+    fn learn(&mut self, estimate: f32, exact: f32) {
+        self.error = self.error.max((exact - estimate).abs());
+    }
+
+    /// Whether a row at `estimate` by its code is too far to be within `bound`. By twice the largest error: the rows that
+    /// were read may be those whose codes are the better ones.
+    fn rules_out(&self, estimate: f32, bound: f32) -> bool {
+        estimate > bound + 2.0 * self.error
+    }
+}
 
 /// What is the same for all segments of one query.
 #[derive(Debug)]
@@ -73,7 +91,7 @@ pub(crate) fn sealed(
     }
     ctx.profile.segments += 1;
     let segment = &view.segment;
-    let strategy = plan(&Facts {
+    let facts = Facts {
         rows: segment.rows(),
         admitted: count,
         has_codes: segment.index.is_some(),
@@ -81,21 +99,24 @@ pub(crate) fn sealed(
         effort: bound.query.effort,
         k: bound.query.k,
         ef_default: bound.ef_default,
-    });
+    };
+    let strategy = plan(&facts);
     if strategy == Strategy::ExactScan {
-        return match admitted {
-            Admitted::These(bits) => exact_some(view, bits.iter(), bound, &mut ctx.profile, top),
-            _ => exact_scan(view, bound, &mut ctx.profile, top),
-        };
+        return exact_scan(view, &admitted, bound, &mut ctx.profile, top);
     }
     let unverified = segment.index.as_ref().is_some_and(|index| !index.is_verified());
     ctx.profile.unverified += u64::from(unverified);
-    SCRATCH.with_borrow_mut(|scratch| {
+    let is_settled = SCRATCH.with_borrow_mut(|scratch| {
         let counts = candidates(view, strategy, &admitted, bound, scratch);
         ctx.profile.distances += counts.distances;
         ctx.profile.hops += counts.hops;
         rerank(view, &scratch.found, bound, &mut ctx.profile, top)
-    })
+    })?;
+    if is_settled || !scans_in_doubt(&facts, strategy) {
+        return Ok(());
+    }
+    *top = TopK::new(bound.query.k);
+    exact_scan(view, &admitted, bound, &mut ctx.profile, top)
 }
 
 /// Finds candidates by their codes; they are left in `scratch.found`.
@@ -126,33 +147,46 @@ fn candidates(
 }
 
 /// Offers the exact distances of the candidates that can be among the best to `top`; they come nearest first by their
-/// codes.
+/// codes. Once one is ruled out, those that follow, which are farther still, are not read.
 ///
-/// How far codes are off is judged by the candidates read so far. Once one is farther than the worst of the best by twice the
-/// largest error so far, those that follow, which are farther still, are not read.
+/// Whether one was: otherwise rows that are no candidates may be as near as these.
 fn rerank(
     view: &SealedView,
     candidates: &[Neighbor],
     bound: &Bound<'_>,
     profile: &mut Profile,
     top: &mut TopK<Neighbor>,
-) -> Result<()> {
+) -> Result<bool> {
     let truth = &view.segment.truth;
     let surely = candidates.len().min(bound.query.k.max(RERANK_MIN));
-    let mut error: f32 = 0.0;
+    let mut doubt = Doubt::default();
     candidates.iter().take(ROWS_AHEAD).for_each(|next| truth.fetch(next.slot));
     for (i, candidate) in candidates.iter().enumerate() {
-        if i >= surely && candidate.distance > top.bound() + 2.0 * error {
-            break;
+        if i >= surely && doubt.rules_out(candidate.distance, top.bound()) {
+            return Ok(true);
         }
         if let Some(next) = candidates.get(i + ROWS_AHEAD) {
             truth.fetch(next.slot);
         }
         let distance = exact(view, candidate.slot, bound, profile)?;
-        error = error.max((distance - candidate.distance).abs());
+        doubt.learn(candidate.distance, distance);
         top.push(Neighbor { distance, slot: candidate.slot });
     }
-    Ok(())
+    Ok(candidates.last().is_none_or(|last| doubt.rules_out(last.distance, top.bound())))
+}
+
+/// Offers the exact distances of all admitted rows to `top`.
+fn exact_scan(
+    view: &SealedView,
+    admitted: &Admitted,
+    bound: &Bound<'_>,
+    profile: &mut Profile,
+    top: &mut TopK<Neighbor>,
+) -> Result<()> {
+    match admitted {
+        Admitted::These(bits) => exact_some(view, bits.iter(), bound, profile, top),
+        _ => exact_live(view, bound, profile, top),
+    }
 }
 
 /// Offers the exact distances of `slots` to `top`.
@@ -178,7 +212,7 @@ fn exact(view: &SealedView, slot: u32, bound: &Bound<'_>, profile: &mut Profile)
 }
 
 /// Compares with every live vector of the segment, in blocks, at the speed of memory.
-fn exact_scan(
+fn exact_live(
     view: &SealedView,
     bound: &Bound<'_>,
     profile: &mut Profile,
@@ -228,21 +262,39 @@ pub(crate) fn unsealed(
                 vectra_metadata::matches(filter, &row.metadata)
             })
     };
-    if bound.query.effort == Effort::Exact || len <= EXACT_ROWS_MAX {
-        scan_vectors(segment, len, bound, &mut admits, top);
-        ctx.profile.exact_reads += u64::from(len);
-    } else {
+    let mut is_settled = false;
+    if bound.query.effort != Effort::Exact && len > EXACT_ROWS_MAX {
         let mut near = TopK::new(4 * bound.query.k + 32);
         scan_codes(segment, len, bound, &mut admits, &mut near);
         ctx.profile.distances += u64::from(len);
-        for candidate in near.into_sorted() {
-            let inverse_norm = segment.row(candidate.slot).inverse_norm;
-            let distance = bound.exact.distance(segment.vector(candidate.slot), inverse_norm);
-            ctx.profile.exact_reads += 1;
-            top.push(Neighbor { distance, slot: candidate.slot });
-        }
+        is_settled = compare(segment, near, bound, &mut ctx.profile, top);
+    }
+    if !is_settled {
+        *top = TopK::new(bound.query.k);
+        scan_vectors(segment, len, bound, &mut admits, top);
+        ctx.profile.exact_reads += u64::from(len);
     }
     ctx.profile.filter_evaluations += evaluated;
+}
+
+/// Offers the exact distances of the rows that are nearest by their codes to `top`; whether all others are ruled out.
+fn compare(
+    segment: &MutableSegment,
+    near: TopK<Neighbor>,
+    bound: &Bound<'_>,
+    profile: &mut Profile,
+    top: &mut TopK<Neighbor>,
+) -> bool {
+    let has_all = near.len() < near.k();
+    let (farthest, mut doubt) = (near.bound(), Doubt::default());
+    for candidate in near.into_sorted() {
+        let inverse_norm = segment.row(candidate.slot).inverse_norm;
+        let distance = bound.exact.distance(segment.vector(candidate.slot), inverse_norm);
+        profile.exact_reads += 1;
+        doubt.learn(candidate.distance, distance);
+        top.push(Neighbor { distance, slot: candidate.slot });
+    }
+    has_all || doubt.rules_out(farthest, top.bound())
 }
 
 fn scan_vectors(

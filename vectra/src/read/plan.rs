@@ -59,6 +59,14 @@ pub(crate) fn plan(facts: &Facts) -> Strategy {
     Strategy::GraphWalk { ef_search, rerank: rerank.min(ef_search) }
 }
 
+/// Whether every admitted vector is compared where the codes cannot tell which rows are nearest: many equal rows, or
+/// rows that lie closer together than the levels of a code. Only where that costs little, and not where the caller has
+/// chosen what a walk may cost.
+pub(crate) fn scans_in_doubt(facts: &Facts, strategy: Strategy) -> bool {
+    let is_walk = matches!(strategy, Strategy::GraphWalk { .. });
+    facts.admitted <= SCAN_ROWS_MAX && (!is_walk || facts.effort == Effort::Default)
+}
+
 impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -97,5 +105,15 @@ mod tests {
         assert_eq!(plan(&Facts { admitted: 20, ..WIDE }), Strategy::ExactScan);
         assert_eq!(plan(&Facts { has_graph: false, ..WIDE }), Strategy::CodeScan { rerank: 32 });
         assert_eq!(plan(&Facts { has_codes: false, has_graph: false, ..WIDE }), Strategy::ExactScan);
+    }
+
+    #[test]
+    fn small_segments_are_scanned_in_doubt_unless_an_effort_was_chosen() {
+        let small = Facts { rows: 5000, admitted: 5000, ..WIDE };
+        let scans = |facts: &Facts| scans_in_doubt(facts, plan(facts));
+        assert!(scans(&small));
+        assert!(!scans(&WIDE));
+        assert!(!scans(&Facts { effort: Effort::Ef(16), ..small }));
+        assert!(scans(&Facts { effort: Effort::Ef(16), has_graph: false, ..small }));
     }
 }

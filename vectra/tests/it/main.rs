@@ -12,6 +12,7 @@ mod concurrent;
 mod corpus;
 mod crash;
 mod durable;
+mod edges;
 mod evidence;
 mod fallback;
 mod faults;
