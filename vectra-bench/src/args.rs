@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use vectra::Metric;
 
+use crate::generate::Kind;
+
 /// Measures Vectra on vectors of one's own.
 #[derive(Debug, Parser)]
 #[command(name = "vectra-bench", version)]
@@ -24,6 +26,31 @@ pub(crate) enum Command {
     Interfere(InterfereArgs),
     /// A fixed piece of work whose counters are the same on every machine, compared with what was recorded.
     Gate(GateArgs),
+    /// Writes a set of vectors, queries and true neighbours that a seed determines.
+    Generate(GenerateArgs),
+}
+
+/// What `generate` is to write.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GenerateArgs {
+    /// The set.
+    #[arg(long)]
+    pub(crate) kind: Kind,
+    /// Vectors.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows: u64,
+    /// Queries.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) query_count: u64,
+    /// Determines everything.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The folder; files of the same names are replaced.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Threads that look for the true neighbours; all that there are if not given.
+    #[arg(long, value_parser = at_least_one)]
+    pub(crate) threads: Option<usize>,
 }
 
 /// What `gate` compares with.
@@ -184,6 +211,20 @@ mod tests {
             Command::Gate(args) => assert!(!args.bless && args.json.is_none()),
             other => panic!("{other:?} is not what was asked for"),
         }
+    }
+
+    #[test]
+    fn a_set_needs_a_kind_rows_and_a_folder() {
+        let parse = |more: &[&str]| Cli::try_parse_from(["vectra-bench", "generate"].iter().chain(more));
+        match parse(&["--kind", "ood768", "--rows", "5", "--out", "d"]).expect("that is enough").command {
+            Command::Generate(args) => {
+                assert_eq!((args.kind, args.rows, args.query_count, args.seed), (Kind::Ood768, 5, 1000, 1));
+            }
+            other => panic!("{other:?} is not what was asked for"),
+        }
+        assert!(parse(&["--kind", "sift", "--rows", "5", "--out", "d"]).is_err());
+        assert!(parse(&["--kind", "l2", "--rows", "0", "--out", "d"]).is_err());
+        assert!(parse(&["--kind", "l2", "--rows", "5"]).is_err());
     }
 
     #[test]

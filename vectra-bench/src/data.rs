@@ -1,9 +1,10 @@
-//! Reading two-dimensional arrays in `NumPy`'s npy format, row by row.
+//! Reading and writing two-dimensional arrays in `NumPy`'s npy format, row by row.
 //!
 //! Files are input: nothing in them makes the reader panic or allocate more than the file is long.
 
 mod header;
 mod synthetic;
+mod writer;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,6 +15,7 @@ use half::f16;
 pub(crate) use header::Dtype;
 use header::{Header, Malformed};
 pub(crate) use synthetic::Synthetic;
+pub(crate) use writer::{ArrayWriter, Partial};
 
 /// Why an array cannot be read.
 #[derive(Debug, thiserror::Error)]

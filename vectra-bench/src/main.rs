@@ -5,8 +5,10 @@
 // What is asked for.
 mod args;
 
-// What it runs on: arrays, and the true neighbours among them.
+// What it runs on: arrays, the true neighbours among them, and sets out of a seed.
 mod data;
+mod generate;
+mod noise;
 mod truth;
 
 // What is done, with what it is measured, and what is said about it.
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
             tell(&report.table(), &report.found, args.json.as_deref())?;
             report.outcome(args.bless)
         }),
+        Command::Generate(args) => generate::generate(&args).map(|generated| print!("{generated}")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

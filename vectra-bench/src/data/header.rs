@@ -30,6 +30,16 @@ impl Dtype {
         }
     }
 
+    /// As it stands in a header.
+    pub(super) fn descr(self) -> &'static str {
+        match self {
+            Self::F16 => "<f2",
+            Self::F32 => "<f4",
+            Self::I32 => "<i4",
+            Self::I64 => "<i8",
+        }
+    }
+
     fn from_descr(descr: &str) -> Option<Self> {
         match descr {
             "<f2" => Some(Self::F16),

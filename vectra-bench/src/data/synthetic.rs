@@ -1,5 +1,7 @@
 //! Clustered vectors out of a seed, any row at any time.
 
+use crate::noise::{Noise, mix};
+
 /// Clusters per set.
 const CLUSTERS: u64 = 1000;
 /// How far rows lie from their centre, against how far centres lie from each other.
@@ -18,30 +20,6 @@ impl Synthetic {
         let mut noise = Noise(mix(self.seed ^ mix(n)));
         let mut centre = Noise(mix(!self.seed ^ mix(noise.next() % CLUSTERS)));
         (0..self.dim).map(|_| centre.bell() + SPREAD * noise.bell()).collect()
-    }
-}
-
-/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014: the finalizer.
-fn mix(mut x: u64) -> u64 {
-    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
-}
-
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-
-    /// Around 0 with variance 1, about normal: four uniform sixteenths of one number added up.
-    fn bell(&mut self) -> f32 {
-        let bits = self.next();
-        let sum: u64 = (0..4).map(|i| bits >> (16 * i) & 0xffff).sum();
-        (sum as f32 / 65_536.0 - 2.0) * 3.0_f32.sqrt()
     }
 }
 

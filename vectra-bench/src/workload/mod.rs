@@ -24,7 +24,7 @@ use build::{Built, build};
 pub(crate) use churn::churn;
 pub(crate) use gate::gate;
 pub(crate) use interfere::interfere;
-use progress::Progress;
+pub(crate) use progress::Progress;
 use query::{Asker, Effort, Queries};
 
 /// The largest effort that a search for a recall tries.

@@ -3,19 +3,19 @@
 use std::io::{IsTerminal as _, Write as _};
 
 /// Shows a line while it lives; does nothing unless stderr is a terminal.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     doing: String,
     watched: bool,
 }
 
 impl Progress {
-    pub(super) fn new(doing: impl Into<String>) -> Self {
+    pub(crate) fn new(doing: impl Into<String>) -> Self {
         let progress = Self { doing: doing.into(), watched: std::io::stderr().is_terminal() };
         progress.show("...");
         progress
     }
 
-    pub(super) fn at(&self, done: usize, all: usize) {
+    pub(crate) fn at(&self, done: usize, all: usize) {
         self.show(&format!(": {done} of {all}"));
     }
 

@@ -1,5 +1,6 @@
 //! Recall, determinism, damage and semantics of whole graphs.
 
+mod allocations;
 mod damage;
 mod edges;
 mod filtered;

@@ -248,9 +248,6 @@ pub(crate) fn unsealed(
     top: &mut TopK<Neighbor>,
 ) {
     let len = segment.len();
-    if len == 0 {
-        return;
-    }
     ctx.profile.segments += 1;
     let filter = bound.query.filter.as_deref();
     let mut evaluated = 0;
@@ -262,18 +259,18 @@ pub(crate) fn unsealed(
                 vectra_metadata::matches(filter, &row.metadata)
             })
     };
-    let mut is_settled = false;
     if bound.query.effort != Effort::Exact && len > EXACT_ROWS_MAX {
         let mut near = TopK::new(4 * bound.query.k + 32);
         scan_codes(segment, len, bound, &mut admits, &mut near);
         ctx.profile.distances += u64::from(len);
-        is_settled = compare(segment, near, bound, &mut ctx.profile, top);
-    }
-    if !is_settled {
+        if compare(segment, near, bound, &mut ctx.profile, top) {
+            ctx.profile.filter_evaluations += evaluated;
+            return;
+        }
         *top = TopK::new(bound.query.k);
-        scan_vectors(segment, len, bound, &mut admits, top);
-        ctx.profile.exact_reads += u64::from(len);
     }
+    scan_vectors(segment, len, bound, &mut admits, top);
+    ctx.profile.exact_reads += u64::from(len);
     ctx.profile.filter_evaluations += evaluated;
 }
 

@@ -55,9 +55,11 @@ impl Searcher for PinnedShard {
         }
         for rows in self.state.frozen.iter().chain([&self.state.mutable]) {
             self.check_time(ctx)?;
-            let mut top = TopK::new(query.k);
-            unsealed(rows, self.visible_lsn, &bound, ctx, &mut top);
-            collect(segment, top);
+            if rows.len() > 0 {
+                let mut top = TopK::new(query.k);
+                unsealed(rows, self.visible_lsn, &bound, ctx, &mut top);
+                collect(segment, top);
+            }
             segment += 1;
         }
         let mut found = best.into_sorted();

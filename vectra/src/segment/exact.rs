@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use half::f16;
 use vectra_core::Metric;
-use vectra_core::distance::{ElementKind, Kernels, Op, kernels};
+use vectra_core::distance::{ElementKind, Kernels, kernels};
 use vectra_core::vector::normalize::inverse_norm;
 
 /// Row-major vectors in their stored element type.
@@ -103,10 +103,11 @@ impl ExactQuery {
 
 /// Normalises a query under cosine; leaves it alone otherwise.
 pub(crate) fn prepare_query(metric: Metric, vector: &[f32]) -> Arc<[f32]> {
-    let mut prepared: Vec<f32> = vector.to_vec();
-    if metric.op() == Op::Dot && metric == Metric::Cosine {
+    if metric == Metric::Cosine {
         let inverse = inverse_norm(vector);
-        prepared.iter_mut().for_each(|x| *x *= inverse);
+        // A slice says how long it is, so this is written where it stays.
+        vector.iter().map(|x| x * inverse).collect()
+    } else {
+        vector.into()
     }
-    prepared.into()
 }

@@ -1,6 +1,7 @@
 //! The engine against models, power cuts, faults and damage, on a simulated disk and on a real one.
 #![allow(clippy::disallowed_methods, reason = "what tests do to files, threads and processes is theirs")]
 
+mod allocations;
 mod api;
 mod back_pressure;
 mod backup;
