@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests run the program on real files")]
 
 mod ann;
+mod generate;
 mod refusals;
 mod set;
 mod upkeep;

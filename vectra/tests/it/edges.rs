@@ -46,7 +46,7 @@ impl Set {
         let asks = |query: &Vec<f32>| metric != Metric::Cosine || query.iter().any(|x| *x != 0.0);
         let questions = queries(&oracle, dim).into_iter().filter(asks);
         let questions = questions.map(|query| Question::new(&oracle, query)).collect();
-        Self { what, settings, questions, rows }
+        Self { what, settings, rows, questions }
     }
 
     /// Every stage of the set's life gives the answers of a scan.
@@ -96,7 +96,7 @@ impl Question {
             Metric::L2 | Metric::L1 => 4e-6 * distance,
         };
         let rounding = (0..).zip(&distances).map(rounding).collect();
-        Self { distances, ascending, rounding, query }
+        Self { query, distances, ascending, rounding }
     }
 
     /// Each hit comes once, with its own distance, and is as near as the scan's in its place.
