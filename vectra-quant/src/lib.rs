@@ -8,6 +8,12 @@ pub mod quantizer;
 // Scalar codes: one byte per dimension.
 pub mod sq;
 
+// Fewer dimensions first, where vectors differ in few.
+pub mod coder;
+pub mod projection;
+
+pub use crate::coder::Coder;
 pub use crate::format::{FormatError, Header};
+pub use crate::projection::Projection;
 pub use crate::quantizer::Quantizer;
 pub use crate::sq::{Sq8, Sq8Query, Sq8Rows, Sq8Scorer, Sq8View};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use vectra_core::Metric;
-use vectra_core::vector::normalize::{MAX_DIMS, MAX_MAGNITUDE, check_finite, inverse_norm};
+use vectra_core::vector::normalize::{MAX_DIMS, MAX_MAGNITUDE, check_finite, inverse_norm, norm_squared};
 
 use super::query::Sq8Query;
 use super::row::{BIAS, FACTOR_BYTES, Factors};
@@ -82,6 +82,21 @@ impl Sq8 {
         factors.write(row);
     }
 
+    /// Writes the code of `part` to `row`: some components of a vector whose others have the squared length `rest` and are
+    /// taken to be at right angles to those of any other vector. Under cosine the vector is normalised already.
+    ///
+    /// # Panics
+    /// As [`encode`](Self::encode).
+    pub(crate) fn encode_part(&self, part: &[f32], rest: f32, row: &mut [u8]) {
+        assert_eq!(part.len(), self.dim(), "part and codec have different dimensions");
+        assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
+        let (codes, behind) = row.split_at_mut(part.len());
+        behind.fill(0);
+        let mut factors = encode(&sane(part), 1.0, codes);
+        factors.energy += rest;
+        factors.write(row);
+    }
+
     /// Writes the vector that `row` stands for (under cosine: the normalised one) to `out`. Total over any bytes.
     ///
     /// # Panics
@@ -100,7 +115,31 @@ impl Sq8 {
     pub fn bind(&self, query: &[f32]) -> Sq8Query {
         assert_eq!(query.len(), self.dim(), "query and codec have different dimensions");
         let query = sane(query);
-        Sq8Query::of_vector(*self, &query, self.scale(&query))
+        Sq8Query::of_vector(*self, &query, self.scale(&query), 0.0)
+    }
+
+    /// Encodes `part` of a query, as [`encode_part`](Self::encode_part) does.
+    ///
+    /// # Panics
+    /// If `part` is not [`dim`](Self::dim) long.
+    pub(crate) fn bind_part(&self, part: &[f32], rest: f32) -> Sq8Query {
+        assert_eq!(part.len(), self.dim(), "part and codec have different dimensions");
+        Sq8Query::of_vector(*self, &sane(part), 1.0, rest)
+    }
+
+    /// Encodes `vector`, normalised if asked to, and gives its squared length then.
+    ///
+    /// # Panics
+    /// If `vector` is not [`dim`](Self::dim) long.
+    pub(crate) fn bind_scaled(&self, vector: &[f32], normalize: bool) -> (Sq8Query, f32) {
+        assert_eq!(vector.len(), self.dim(), "vector and codec have different dimensions");
+        let vector = sane(vector);
+        let energy = norm_squared(&vector);
+        if !normalize {
+            return (Sq8Query::of_vector(*self, &vector, 1.0, 0.0), energy as f32);
+        }
+        let scale = f64::from(inverse_norm(&vector));
+        (Sq8Query::of_vector(*self, &vector, scale, 0.0), (energy * scale * scale) as f32)
     }
 
     /// What components are multiplied with before they are encoded.

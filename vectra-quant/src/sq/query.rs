@@ -48,14 +48,15 @@ enum Side {
 }
 
 impl Sq8Query {
-    /// `scale * query`, all components finite.
-    pub(super) fn of_vector(codec: Sq8, query: &[f32], scale: f64) -> Self {
+    /// `scale * query`, all components finite, and components of the squared length `rest` that are not among them.
+    pub(super) fn of_vector(codec: Sq8, query: &[f32], scale: f64, rest: f32) -> Self {
         if codec.metric() == Metric::L1 {
             let side = Side::Components(query.to_vec());
             return Self { codec, factors: Factors::default(), side, kernels: kernels() };
         }
         let mut codes = vec![0; query.len()];
-        let factors = encode(query, scale, &mut codes);
+        let mut factors = encode(query, scale, &mut codes);
+        factors.energy += rest;
         Self { codec, factors, side: Side::of_codes(&codes), kernels: kernels() }
     }
 

@@ -31,21 +31,30 @@ const RERANK_MIN: usize = 10;
 /// How many vectors ahead of the one being compared are asked for.
 const ROWS_AHEAD: usize = 6;
 
-/// How far codes are off, judged by the rows whose vectors were read so far.
-#[derive(Debug, Default)]
+/// How far codes are off, judged by the rows whose vectors were read so far: codes of a projection are all off by about
+/// the same, so it is a range.
+#[derive(Debug)]
 struct Doubt {
-    error: f32,
+    least: f32,
+    most: f32,
+}
+
+impl Default for Doubt {
+    fn default() -> Self {
+        Self { least: f32::INFINITY, most: f32::NEG_INFINITY }
+    }
 }
 
 impl Doubt {
     fn learn(&mut self, estimate: f32, exact: f32) {
-        self.error = self.error.max((exact - estimate).abs());
+        let error = exact - estimate;
+        (self.least, self.most) = (self.least.min(error), self.most.max(error));
     }
 
-    /// Whether a row at `estimate` by its code is too far to be within `bound`. By twice the largest error: the rows that
-    /// were read may be those whose codes are the better ones.
+    /// Whether a row at `estimate` by its code is too far to be within `bound`. By half of the range beyond it: the rows
+    /// that were read may be those whose codes are the better ones.
     fn rules_out(&self, estimate: f32, bound: f32) -> bool {
-        estimate > bound + 2.0 * self.error
+        estimate + self.least - 0.5 * (self.most - self.least) > bound
     }
 }
 
@@ -96,6 +105,7 @@ pub(crate) fn sealed(
         admitted: count,
         has_codes: segment.index.is_some(),
         has_graph: segment.has_graph(),
+        is_projected: segment.index.as_ref().is_some_and(|index| index.is_projected()),
         effort: bound.query.effort,
         k: bound.query.k,
         ef_default: bound.ef_default,

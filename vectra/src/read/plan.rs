@@ -28,20 +28,24 @@ pub(crate) struct Facts {
     pub(crate) admitted: u32,
     pub(crate) has_codes: bool,
     pub(crate) has_graph: bool,
+    /// The codes are those of a projection.
+    pub(crate) is_projected: bool,
     pub(crate) effort: Effort,
     pub(crate) k: usize,
     /// The index's own `ef_search`.
     pub(crate) ef_default: usize,
 }
 
-/// How many of the best by code are compared exactly: codes of 8 bits rarely misplace a row by more.
-fn rerank_depth(k: usize) -> usize {
-    2 * k + 12
+/// How many of the best by code are compared exactly, at most: codes of 8 bits rarely misplace a row by more, those of a
+/// projection by twice as much.
+fn rerank_depth(k: usize, is_projected: bool) -> usize {
+    let depth = 2 * k + 12;
+    if is_projected { 2 * depth } else { depth }
 }
 
 /// Chooses the strategy for one segment.
 pub(crate) fn plan(facts: &Facts) -> Strategy {
-    let rerank = rerank_depth(facts.k);
+    let rerank = rerank_depth(facts.k, facts.is_projected);
     if facts.effort == Effort::Exact || !facts.has_codes || facts.admitted as usize <= rerank {
         return Strategy::ExactScan;
     }
@@ -61,10 +65,10 @@ pub(crate) fn plan(facts: &Facts) -> Strategy {
 
 /// Whether every admitted vector is compared where the codes cannot tell which rows are nearest: many equal rows, or
 /// rows that lie closer together than the levels of a code. Only where that costs little, and not where the caller has
-/// chosen what a walk may cost.
+/// chosen what a walk may cost. Codes of a projection are in doubt far more often, and hardly ever wrong by as much.
 pub(crate) fn scans_in_doubt(facts: &Facts, strategy: Strategy) -> bool {
     let is_walk = matches!(strategy, Strategy::GraphWalk { .. });
-    facts.admitted <= SCAN_ROWS_MAX && (!is_walk || facts.effort == Effort::Default)
+    !facts.is_projected && facts.admitted <= SCAN_ROWS_MAX && (!is_walk || facts.effort == Effort::Default)
 }
 
 impl fmt::Display for Strategy {
@@ -88,6 +92,7 @@ mod tests {
         admitted: 60_000,
         has_codes: true,
         has_graph: true,
+        is_projected: false,
         effort: Effort::Default,
         k: 10,
         ef_default: 96,
@@ -99,6 +104,10 @@ mod tests {
         assert_eq!(
             plan(&Facts { effort: Effort::Ef(16), ..WIDE }),
             Strategy::GraphWalk { ef_search: 16, rerank: 16 }
+        );
+        assert_eq!(
+            plan(&Facts { is_projected: true, ..WIDE }),
+            Strategy::GraphWalk { ef_search: 96, rerank: 64 }
         );
         assert_eq!(plan(&Facts { effort: Effort::Exact, ..WIDE }), Strategy::ExactScan);
         assert_eq!(plan(&Facts { admitted: 600, ..WIDE }), Strategy::CodeScan { rerank: 32 });

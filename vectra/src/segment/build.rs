@@ -2,7 +2,7 @@
 
 use vectra_core::{Metric, Value};
 use vectra_hnsw::Hnsw;
-use vectra_quant::{Header, Quantizer, Sq8, Sq8View};
+use vectra_quant::{Coder, Header, Projection, Quantizer, Sq8, Sq8View};
 use vectra_tier::container::WriteError;
 use vectra_tier::{PartRef, PartStore, Role, SectionKind};
 use vectra_wal::Lsn;
@@ -14,7 +14,7 @@ use super::ledger::Ledger;
 use super::schema;
 use super::sections::{
     CODES, DEFAULT_FIELD, GRAPH, ID_BYTES, ID_FILTER, ID_OFFSETS, ID_ORDER, INVERSE_NORMS, LSNS,
-    META_DICTIONARY, META_INDEXES, META_ROWS, OVERLAY, SCHEMA, TOMBSTONES, VECTORS,
+    META_DICTIONARY, META_INDEXES, META_ROWS, OVERLAY, PROJECTION, SCHEMA, TOMBSTONES, VECTORS,
 };
 use super::truth::Truth;
 use crate::error::{Error, ErrorKind, Result};
@@ -166,22 +166,42 @@ pub(crate) fn write_overlay(store: &dyn PartStore, rows: u32, bytes: &[u8]) -> R
 /// Encodes every vector of `truth`; the codes alone already make a segment quick to scan.
 pub(crate) fn write_codes(store: &dyn PartStore, truth: &Truth, settings: &Settings) -> Result<PartRef> {
     const BLOCK: u32 = 1024;
-    let codec = Sq8::new(settings.dim as usize, settings.metric);
+    let write_error = |e| Error::write_part(Role::Index, e);
+    let coder = coder(truth, settings)?;
+    let codec = coder.codec();
     let header = Header { quantizer: Quantizer::Sq8(codec), rows: truth.rows() }.encode();
-    let mut part =
-        store.writer(Role::Index, truth.rows(), 0).map_err(|e| Error::write_part(Role::Index, e))?;
+    let mut part = store.writer(Role::Index, truth.rows(), 0).map_err(write_error)?;
+    if let Coder::Projected(projection) = &coder {
+        part.section(PROJECTION, DEFAULT_FIELD, &projection.to_section()).map_err(write_error)?;
+    }
     part.begin(CODES, DEFAULT_FIELD);
-    part.write(&header).map_err(|e| Error::write_part(Role::Index, e))?;
+    part.write(&header).map_err(write_error)?;
     let mut codes = vec![0; BLOCK as usize * codec.row_bytes()];
     for first in (0..truth.rows()).step_by(BLOCK as usize) {
         let count = BLOCK.min(truth.rows() - first);
         let vectors = truth.vectors(first, count)?.to_f32();
         let rows = vectors.chunks_exact(settings.dim as usize).zip(codes.chunks_exact_mut(codec.row_bytes()));
-        rows.for_each(|(vector, target)| codec.encode(vector, target));
-        let block = &codes[..count as usize * codec.row_bytes()];
-        part.write(block).map_err(|e| Error::write_part(Role::Index, e))?;
+        rows.for_each(|(vector, target)| coder.encode(vector, target));
+        part.write(&codes[..count as usize * codec.row_bytes()]).map_err(write_error)?;
     }
-    part.end().and_then(|()| part.finish()).map_err(|e| Error::write_part(Role::Index, e))
+    part.end().and_then(|()| part.finish()).map_err(write_error)
+}
+
+/// How the vectors of a segment are to be encoded: projected where a sample of them says that it pays.
+fn coder(truth: &Truth, settings: &Settings) -> Result<Coder> {
+    let (rows, dim, metric) = (truth.rows(), settings.dim as usize, settings.metric);
+    let direct = Coder::Direct(Sq8::new(dim, metric));
+    let sampled = Projection::sample_rows(dim) as u32;
+    // Beside the fit, the build of a smaller graph is over soon.
+    if rows / 3 < sampled || !Projection::is_tried(dim, metric) {
+        return Ok(direct);
+    }
+    let mut sample = Vec::with_capacity(sampled as usize * dim);
+    for i in 0..sampled {
+        let slot = (u64::from(i) * u64::from(rows) / u64::from(sampled)) as u32;
+        sample.extend(truth.vectors(slot, 1)?.to_f32());
+    }
+    Ok(Projection::fit(&sample, dim, metric).map_or(direct, Coder::Projected))
 }
 
 /// Builds the graph over the codes of `index` and writes a part with both.
@@ -201,7 +221,14 @@ pub(crate) fn write_graph(
         .map_err(|e| Error::caused(ErrorKind::Corrupt, "the codes of a segment cannot be read", e))?;
     let graph = Hnsw::build(&view, &settings.graph_params(), threads, progress)
         .map_err(|e| Error::caused(ErrorKind::Unavailable, "the graph was not built", e))?;
-    write_part(store, Role::Index, index.part.rows(), &[(CODES, &codes), (GRAPH, &graph.encode())])
+    let graph = graph.encode();
+    let mut sections = vec![(CODES, &codes[..]), (GRAPH, &graph)];
+    let projection = match index.coder() {
+        Coder::Projected(projection) => Some(projection.to_section()),
+        Coder::Direct(_) => None,
+    };
+    sections.extend(projection.iter().map(|bytes| (PROJECTION, &bytes[..])));
+    write_part(store, Role::Index, index.part.rows(), &sections)
 }
 
 #[cfg(test)]

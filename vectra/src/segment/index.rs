@@ -9,16 +9,17 @@ use vectra_core::pool::Pool;
 use vectra_core::scorer::{Expansion, Scorer, VectorStore};
 use vectra_core::{Metric, Neighbor};
 use vectra_hnsw::HnswView;
-use vectra_quant::{Sq8, Sq8Rows, Sq8View};
+use vectra_quant::{Coder, Projection, Sq8, Sq8Rows, Sq8View};
 use vectra_tier::{PartHandle, ReadError, Section};
 
-use super::sections::{CODES, DEFAULT_FIELD, GRAPH};
+use super::sections::{CODES, DEFAULT_FIELD, GRAPH, PROJECTION};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Codes and graph over the slots of one segment.
 #[derive(Debug)]
 pub(crate) struct SealedIndex {
     pub(crate) part: Arc<PartHandle>,
+    coder: Coder,
     codes: Sq8View,
     graph: Option<HnswView>,
     verified: bool,
@@ -74,7 +75,14 @@ impl SealedIndex {
             bytes(&section).map_err(Error::read_part)
         };
         let codes = Sq8View::open_section(&section(CODES)?).map_err(|e| bad("codes", e.into()))?;
-        if codes.codec() != Sq8::new(dim, metric) || codes.len() != rows as usize {
+        let coder = if part.has(PROJECTION, DEFAULT_FIELD) {
+            let projection = Projection::open_section(&section(PROJECTION)?);
+            Coder::Projected(projection.map_err(|e| bad("projection", e.into()))?)
+        } else {
+            Coder::Direct(Sq8::new(dim, metric))
+        };
+        let fits = coder.dim() == dim && coder.metric() == metric && codes.codec() == coder.codec();
+        if !fits || codes.len() != rows as usize {
             return Err(Error::corrupt("the codes of a segment belong to other vectors"));
         }
         let graph = if part.has(GRAPH, DEFAULT_FIELD) {
@@ -82,7 +90,7 @@ impl SealedIndex {
         } else {
             None
         };
-        Ok(Self { part, codes, graph, verified: false })
+        Ok(Self { part, coder, codes, graph, verified: false })
     }
 
     /// Whether what is searched was checked as a whole, where it is.
@@ -90,9 +98,21 @@ impl SealedIndex {
         self.verified
     }
 
-    /// Whether every page of the codes matches its checksum.
+    /// Whether every page of the codes, and of the projection behind them, matches its checksum.
     pub(crate) fn codes_are_sound(&self) -> bool {
-        self.part.section(CODES, DEFAULT_FIELD).is_ok_and(|section| section.verified().is_ok())
+        let is_sound =
+            |kind| self.part.section(kind, DEFAULT_FIELD).is_ok_and(|section| section.verified().is_ok());
+        is_sound(CODES) && (!self.is_projected() || is_sound(PROJECTION))
+    }
+
+    /// Whether the codes are those of a projection.
+    pub(crate) fn is_projected(&self) -> bool {
+        matches!(self.coder, Coder::Projected(_))
+    }
+
+    /// What made the codes of the vectors.
+    pub(crate) fn coder(&self) -> &Coder {
+        &self.coder
     }
 
     pub(crate) fn codes(&self) -> Sq8Rows<'_> {
@@ -119,7 +139,8 @@ impl SealedIndex {
         scratch: &mut Scratch,
     ) -> SearchCounts {
         let graph = self.graph.as_ref().expect("the plan asks for a walk only where there is a graph");
-        let mut scorer = self.codes.bind(query);
+        let query = self.coder.bind(query);
+        let mut scorer = self.codes.rows().scorer(&query);
         graph.search(&mut scorer, params, admit, &mut scratch.graph, &mut scratch.found)
     }
 
@@ -131,7 +152,8 @@ impl SealedIndex {
         admitted: &Bits,
         scratch: &mut Scratch,
     ) -> SearchCounts {
-        let mut scorer = self.codes.bind(query);
+        let query = self.coder.bind(query);
+        let mut scorer = self.codes.rows().scorer(&query);
         let (pool, mut block) = (&mut scratch.pool, [0_u32; 64]);
         pool.reset(k);
         let mut slots = admitted.iter();

@@ -24,10 +24,12 @@ pub(crate) const META_ROWS: SectionKind = SectionKind(16);
 pub(crate) const META_DICTIONARY: SectionKind = SectionKind(17);
 /// Part `meta`: the filter indexes and statistics.
 pub(crate) const META_INDEXES: SectionKind = SectionKind(18);
-/// Part `index`: the codes, one per slot, behind their header.
+/// Part `index`: the codes, one per slot, behind their header: of the vectors or of their [`PROJECTION`].
 pub(crate) const CODES: SectionKind = SectionKind(33);
 /// Part `index`: the graph; absent until it is built.
 pub(crate) const GRAPH: SectionKind = SectionKind(34);
+/// Part `index`: the projection behind the codes; absent where the vectors themselves are encoded.
+pub(crate) const PROJECTION: SectionKind = SectionKind(35);
 /// Part `deletes`: the tombstones.
 pub(crate) const TOMBSTONES: SectionKind = SectionKind(48);
 /// Part `overlay`: metadata changed after the seal.

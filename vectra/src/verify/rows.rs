@@ -41,11 +41,11 @@ pub(super) fn check(truth: &Truth, entry: &SegmentEntry) -> Result<()> {
 pub(super) fn check_codes(truth: &Truth, index: &SealedIndex, dim: usize) -> Result<()> {
     const BLOCK: u32 = 1024;
     let codes = index.codes();
-    let (codec, mut expected) = (codes.codec(), vec![0; codes.codec().row_bytes()]);
+    let (coder, mut expected) = (index.coder(), vec![0; codes.codec().row_bytes()]);
     for first in (0..truth.rows()).step_by(BLOCK as usize) {
         let vectors = truth.vectors(first, BLOCK.min(truth.rows() - first))?.to_f32();
         for (vector, slot) in vectors.chunks_exact(dim).zip(first..) {
-            codec.encode(vector, &mut expected);
+            coder.encode(vector, &mut expected);
             if codes.row(slot) != expected {
                 return Err(Error::corrupt(format!("the code of row {slot} is not that of its vector")));
             }
