@@ -11,7 +11,7 @@ mod truth;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, by name.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("codes", derived::codes),
     ("container", files::container),
     ("filter", truth::filter),
@@ -23,6 +23,7 @@ pub const TARGETS: [Target; 13] = [
     ("manifest", files::manifest),
     ("metadata", truth::metadata),
     ("operations", truth::operations),
+    ("projection", derived::projection),
     ("segment", truth::segment),
     ("shard_map", files::shard_map),
 ];

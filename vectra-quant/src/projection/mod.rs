@@ -43,8 +43,19 @@ struct Part {
 }
 
 impl Projection {
-    /// The projection onto `directions` (row-major, orthonormal) around `centre`.
-    fn new(directions: &[f32], centre: &[f32], metric: Metric) -> Self {
+    /// The projection onto `directions`, orthonormal and row-major, around `centre` (under dot: zeros), for vectors of as
+    /// many components as `centre` has.
+    ///
+    /// # Panics
+    /// If `directions` is not a whole number of vectors, at least one and fewer than they have components, or under
+    /// [`Metric::L1`], which no projection keeps.
+    pub fn new(directions: &[f32], centre: &[f32], metric: Metric) -> Self {
+        assert!(metric != Metric::L1, "L1 distances cannot be projected");
+        assert_eq!(directions.len() % centre.len(), 0, "a whole number of directions");
+        assert!(
+            (1..centre.len()).contains(&(directions.len() / centre.len())),
+            "fewer directions than components"
+        );
         let whole = Sq8::new(centre.len(), Metric::Dot);
         let kept = directions.len() / centre.len();
         let mut rows = vec![0; (kept + 1) * whole.row_bytes()];

@@ -7,7 +7,7 @@ use vectra_core::index::{AnnIndex, SearchParams};
 use vectra_core::io::Blob;
 use vectra_core::scorer::{Scorer, VectorStore};
 use vectra_hnsw::{Hnsw, HnswView, Params};
-use vectra_quant::{Header, Quantizer, Sq8, Sq8View};
+use vectra_quant::{Header, Projection, Quantizer, Sq8, Sq8View};
 
 /// A section of codes behind the byte that says whether its header's sum is made right.
 pub(super) fn codes(bytes: &[u8]) {
@@ -23,6 +23,17 @@ pub(super) fn codes(bytes: &[u8]) {
     if !view.is_empty() {
         _ = view.bind_slot(0).score(view.len() as u32 - 1);
     }
+}
+
+/// A projection behind the byte that says whether its header's sum is made right.
+pub(super) fn projection(bytes: &[u8]) {
+    let Some((repair, section)) = bytes.split_first() else { return };
+    let mut section = section.to_vec();
+    repair_sum(&mut section, *repair, 60);
+    let Ok(projection) = Projection::open_section(&Blob::copy_of(&section)) else { return };
+    let (vector, mut row) = (vec![0.5; projection.dim()], vec![0; projection.codec().row_bytes()]);
+    projection.encode(&vector, &mut row);
+    _ = projection.bind(&vector).score_row(&row);
 }
 
 /// A graph over the rows that its header states, behind the byte that says whether its header's sum is made right.
@@ -75,5 +86,11 @@ pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let codes = [&header[..], &store.rows().bytes()[..3 * codec.row_bytes()]].concat();
     let params = Params { m: 4, ef_construction: 8, seed: 1 };
     let graph = Hnsw::build(&store, &params, 1, &|_| true).expect("nobody stops it").encode();
-    vec![("codes", "three_rows", behind(&codes)), ("graph", "sixty_rows", behind(&graph))]
+    let directions = [1.0, 0.0, 0.0, 0.0, 0.6, 0.8];
+    let projection = Projection::new(&directions, &[0.5, 1.0, 2.0], Metric::Cosine).to_section();
+    vec![
+        ("codes", "three_rows", behind(&codes)),
+        ("graph", "sixty_rows", behind(&graph)),
+        ("projection", "two_of_three", behind(&projection)),
+    ]
 }

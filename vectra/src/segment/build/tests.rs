@@ -2,9 +2,11 @@ use std::sync::Arc;
 
 use vectra_core::env::OsRng;
 use vectra_core::io::{Fs, MemFs};
+use vectra_core::testing::oracle::Dice;
 use vectra_tier::{LocalStore, Mode};
 
 use super::*;
+use crate::segment::index::Scratch;
 use crate::segment::ledger::MetadataTerms;
 use crate::segment::overlay::Overlay;
 use crate::segment::tombstones::Tombstones;
@@ -26,11 +28,20 @@ fn metadata(n: u32) -> Value {
 
 /// The most bytes a writer of `rows` rows holds, and its parts, opened.
 fn write(store: &LocalStore, settings: &Settings, rows: u32) -> (usize, Truth, Ledger) {
+    write_vectors(store, settings, rows, |n| (0..settings.dim).map(|j| (n * 31 + j) as f32).collect())
+}
+
+fn write_vectors(
+    store: &LocalStore,
+    settings: &Settings,
+    rows: u32,
+    vector: impl Fn(u32) -> Vec<f32>,
+) -> (usize, Truth, Ledger) {
     let mut writer = TruthWriter::begin(store, settings).expect("a new part");
     let (mut most, mut terms) = (0, MetadataTerms::default());
     for n in 0..rows {
         let id = vectra_core::ItemId::from(u64::from(rows - n)).encode();
-        let vector: Vec<f32> = (0..settings.dim).map(|j| (n * 31 + j) as f32).collect();
+        let vector = vector(n);
         let (vector, metadata) = (Vectors::F32(&vector), metadata(n));
         let sum = terms.row(&id, vector.as_bytes(), &metadata);
         let row = RowSource { id: &id, lsn: n.into(), vector, inverse_norm: 0.5, metadata: &metadata, sum };
@@ -76,4 +87,58 @@ fn vectors_are_not_held_in_memory_nor_is_metadata_as_it_came() {
     assert!(as_it_came > 18 << 20, "more metadata than is kept as it came");
     let most = columns + (16 << 20) + (1 << 20);
     assert!(narrow <= most, "{narrow} bytes were held, at most {most} are allowed");
+}
+
+/// Vectors near a plane of twelve dimensions.
+fn flat(dim: usize) -> impl Fn(u32) -> Vec<f32> {
+    let mut dice = Dice::new(1);
+    let basis: Vec<f32> = (0..12 * dim).map(|_| dice.gaussian()).collect();
+    move |n| {
+        let mut dice = Dice::new(u64::from(n) + 100);
+        let weights: Vec<f32> = (0..12).map(|_| dice.gaussian()).collect();
+        let along = |j: usize| weights.iter().enumerate().map(|(k, w)| w * basis[k * dim + j]).sum::<f32>();
+        (0..dim).map(|j| along(j) + 0.05 * dice.gaussian()).collect()
+    }
+}
+
+#[test]
+fn vectors_that_differ_in_few_directions_are_projected() {
+    let (dim, rows, store) = (192, 15_400, store());
+    let settings = Settings { metric: Metric::L2, ..Settings::new(dim as u32) };
+    let (_, truth, _) = write_vectors(&store, &settings, rows, flat(dim));
+    let part = write_codes(&store, &truth, &settings).expect("room");
+    store.publish(&part).expect("a new name");
+    let index = SealedIndex::open(store.open(&part).expect("just written"), rows, dim, Metric::L2)
+        .expect("own codes");
+    assert_eq!((index.coder().dim(), index.codes().codec().dim()), (192, 112));
+    assert!(index.codes_are_sound());
+    let mut scratch = Scratch::default();
+    for slot in (0..rows).step_by(701) {
+        index.scan(&flat(dim)(slot), 1, &vectra_core::admit::Bits::all(rows), &mut scratch);
+        assert_eq!(scratch.found[0].slot, slot, "nothing is nearer than the row itself");
+    }
+    let copied = index.verified(dim, Metric::L2).expect("nothing is damaged");
+    copied.scan(&flat(dim)(9), 1, &vectra_core::admit::Bits::all(rows), &mut scratch);
+    assert_eq!(scratch.found[0].slot, 9);
+    let other = SealedIndex::open(Arc::clone(&index.part), rows, dim, Metric::Cosine).map(|_| ());
+    assert!(other.expect_err("codes of another metric").to_string().contains("belong to other vectors"));
+}
+
+#[test]
+fn few_rows_and_vectors_without_structure_keep_a_code_for_every_component() {
+    let store = store();
+    for (rows, dim, flattened) in [(3000, 192, true), (15_400, 192, false), (15_400, 100, true)] {
+        let settings = Settings { metric: Metric::L2, ..Settings::new(dim as u32) };
+        let noise = |n: u32| {
+            let mut dice = Dice::new(n.into());
+            (0..dim).map(|_| dice.uniform()).collect()
+        };
+        let (_, truth, _) = if flattened {
+            write_vectors(&store, &settings, rows, flat(dim))
+        } else {
+            write_vectors(&store, &settings, rows, noise)
+        };
+        let coder = coder(&truth, &settings).expect("sound rows");
+        assert!(matches!(coder, Coder::Direct(codec) if codec.dim() == dim), "{rows} {dim}");
+    }
 }
