@@ -31,30 +31,34 @@ const RERANK_MIN: usize = 10;
 /// How many vectors ahead of the one being compared are asked for.
 const ROWS_AHEAD: usize = 6;
 
-/// How far codes are off, judged by the rows whose vectors were read so far: codes of a projection are all off by about
-/// the same, so it is a range.
+/// How far codes are off, judged by the rows whose vectors were read so far.
 #[derive(Debug)]
 struct Doubt {
     least: f32,
     most: f32,
-}
-
-impl Default for Doubt {
-    fn default() -> Self {
-        Self { least: f32::INFINITY, most: f32::NEG_INFINITY }
-    }
+    is_projected: bool,
 }
 
 impl Doubt {
+    fn of(is_projected: bool) -> Self {
+        Self { least: f32::INFINITY, most: f32::NEG_INFINITY, is_projected }
+    }
+
     fn learn(&mut self, estimate: f32, exact: f32) {
         let error = exact - estimate;
         (self.least, self.most) = (self.least.min(error), self.most.max(error));
     }
 
-    /// Whether a row at `estimate` by its code is too far to be within `bound`. By half of the range beyond it: the rows
-    /// that were read may be those whose codes are the better ones.
+    /// Whether a row at `estimate` by its code is too far to be within `bound`. The rows that were read may be those whose
+    /// codes are the better ones, so it is by twice the largest error; codes of a projection are all off by about the same, and
+    /// there it is by half of the range of errors beyond it.
     fn rules_out(&self, estimate: f32, bound: f32) -> bool {
-        estimate + self.least - 0.5 * (self.most - self.least) > bound
+        let least = if self.is_projected {
+            self.least - 0.5 * (self.most - self.least)
+        } else {
+            -2.0 * self.least.abs().max(self.most.abs())
+        };
+        estimate + least > bound
     }
 }
 
@@ -169,7 +173,8 @@ fn rerank(
 ) -> Result<bool> {
     let truth = &view.segment.truth;
     let surely = candidates.len().min(bound.query.k.max(RERANK_MIN));
-    let mut doubt = Doubt::default();
+    let is_projected = view.segment.index.as_ref().is_some_and(|index| index.is_projected());
+    let mut doubt = Doubt::of(is_projected);
     candidates.iter().take(ROWS_AHEAD).for_each(|next| truth.fetch(next.slot));
     for (i, candidate) in candidates.iter().enumerate() {
         if i >= surely && doubt.rules_out(candidate.distance, top.bound()) {
@@ -293,7 +298,7 @@ fn compare(
     top: &mut TopK<Neighbor>,
 ) -> bool {
     let has_all = near.len() < near.k();
-    let (farthest, mut doubt) = (near.bound(), Doubt::default());
+    let (farthest, mut doubt) = (near.bound(), Doubt::of(false));
     for candidate in near.into_sorted() {
         let inverse_norm = segment.row(candidate.slot).inverse_norm;
         let distance = bound.exact.distance(segment.vector(candidate.slot), inverse_norm);
