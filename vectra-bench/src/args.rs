@@ -24,6 +24,10 @@ pub(crate) enum Command {
     Churn(ChurnArgs),
     /// Queries while the index is compacted, against queries while nothing else goes on.
     Interfere(InterfereArgs),
+    /// Queries per second: many at once by exact scan, and by graph over several threads.
+    Throughput(ThroughputArgs),
+    /// What rows that are not sealed yet add to a query.
+    Unsealed(UnsealedArgs),
     /// A fixed piece of work whose counters are the same on every machine, compared with what was recorded.
     Gate(GateArgs),
     /// Writes a set of vectors, queries and true neighbours that a seed determines.
@@ -114,6 +118,52 @@ pub(crate) struct InterfereArgs {
     /// Seconds of queries before and after each compaction.
     #[arg(long, default_value_t = 10.0)]
     pub(crate) idle_s: f64,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What `throughput` is to measure.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ThroughputArgs {
+    /// The folder of the index, as `ann` builds it.
+    #[arg(long)]
+    pub(crate) index: PathBuf,
+    /// The query vectors (npy, f32 or f16).
+    #[arg(long)]
+    pub(crate) queries: PathBuf,
+    /// Neighbours per query.
+    #[arg(long, default_value_t = 10, value_parser = at_least_one)]
+    pub(crate) k: usize,
+    /// Threads to set against one.
+    #[arg(long, default_value_t = 2, value_parser = at_least_one)]
+    pub(crate) threads: usize,
+    /// How often everything is measured.
+    #[arg(long, default_value_t = 9, value_parser = at_least_one)]
+    pub(crate) rounds: usize,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What `unsealed` is to measure.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UnsealedArgs {
+    /// A folder for the indexes, which must not be there yet.
+    #[arg(long)]
+    pub(crate) folder: PathBuf,
+    /// Unsealed rows.
+    #[arg(long, default_value_t = 16_384)]
+    pub(crate) rows: u64,
+    /// Sealed rows.
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) sealed: u64,
+    /// Components of a row.
+    #[arg(long, default_value_t = 384, value_parser = at_least_one)]
+    pub(crate) dim: usize,
+    /// How often both indexes are asked 50 queries in turn.
+    #[arg(long, default_value_t = 40, value_parser = at_least_one)]
+    pub(crate) turns: usize,
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -29,22 +29,26 @@ use crate::args::{Cli, Command};
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Ann(args) => {
-            workload::ann(&args).and_then(|report| tell(&report.table(), &report, args.json.as_deref()))
-        }
-        Command::Churn(args) => {
-            workload::churn(&args).and_then(|report| tell(&report.table(), &report, args.json.as_deref()))
-        }
-        Command::Interfere(args) => {
-            workload::interfere(&args).and_then(|report| tell(&report.table(), &report, args.json.as_deref()))
-        }
-        Command::Gate(args) => workload::gate(&args).and_then(|report| {
-            tell(&report.table(), &report.found, args.json.as_deref())?;
-            report.outcome(args.bless)
-        }),
-        Command::Generate(args) => generate::generate(&args).map(|generated| print!("{generated}")),
-    };
+    let done =
+        match Cli::parse().command {
+            Command::Ann(args) => {
+                workload::ann(&args).and_then(|report| tell(&report.table(), &report, args.json.as_deref()))
+            }
+            Command::Churn(args) => {
+                workload::churn(&args).and_then(|report| tell(&report.table(), &report, args.json.as_deref()))
+            }
+            Command::Interfere(args) => workload::interfere(&args)
+                .and_then(|report| tell(&report.table(), &report, args.json.as_deref())),
+            Command::Throughput(args) => workload::throughput(&args)
+                .and_then(|report| tell(&report.table(), &report, args.json.as_deref())),
+            Command::Unsealed(args) => workload::unsealed(&args)
+                .and_then(|report| tell(&report.table(), &report, args.json.as_deref())),
+            Command::Gate(args) => workload::gate(&args).and_then(|report| {
+                tell(&report.table(), &report.found, args.json.as_deref())?;
+                report.outcome(args.bless)
+            }),
+            Command::Generate(args) => generate::generate(&args).map(|generated| print!("{generated}")),
+        };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -71,29 +71,44 @@ const BUFFER_BYTES_MAX: u64 = 1 << 30;
 /// Words read per step, each into a sum of its own, so that no addition waits for the one before it.
 const SUMS: usize = 16;
 
-/// Measures plain reading, by one thread, of a resident buffer of `bytes` (rounded up; at most 1 GiB).
+/// Plain reading, by one thread, of a resident buffer.
 ///
 /// A pass reads the buffer in two ways and the faster one counts: summing its words, whose loads are as wide as the
 /// build's target allows, and comparing its halves, whose loads are as wide as the C library finds the machine to
 /// be. The bound a scan is held against must not be lower because this program was built for an older machine.
-pub(crate) fn read_bandwidth(bytes: u64) -> Bandwidth {
-    let words = (bytes.min(BUFFER_BYTES_MAX) as usize).div_ceil(8).next_multiple_of(2 * SUMS).max(2 * SUMS);
-    let half: Vec<u64> = (0..words as u64 / 2).map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-    let buffer = half.repeat(2);
-    drop(half);
-    let pass = || {
+pub(crate) struct Reading {
+    buffer: Vec<u64>,
+}
+
+impl Reading {
+    /// A buffer of `bytes` (rounded up; at most 1 GiB).
+    pub(crate) fn new(bytes: u64) -> Self {
+        let words =
+            (bytes.min(BUFFER_BYTES_MAX) as usize).div_ceil(8).next_multiple_of(2 * SUMS).max(2 * SUMS);
+        let half: Vec<u64> =
+            (0..words as u64 / 2).map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        Self { buffer: half.repeat(2) }
+    }
+
+    /// One pass, in bytes per second.
+    pub(crate) fn pass(&self) -> f64 {
         let summing = Instant::now();
-        black_box(sum(black_box(&buffer)));
+        black_box(sum(black_box(&self.buffer)));
         let summing = summing.elapsed();
         let comparing = Instant::now();
-        black_box(halves_are_equal(black_box(&buffer)));
-        summing.min(comparing.elapsed()).as_secs_f64().max(f64::MIN_POSITIVE)
-    };
-    pass();
-    let mut seconds: Vec<f64> = (0..PASSES).map(|_| pass()).collect();
-    seconds.sort_by(f64::total_cmp);
-    let read = (words * 8) as f64;
-    Bandwidth { best: read / seconds[0], median: read / seconds[PASSES / 2] }
+        black_box(halves_are_equal(black_box(&self.buffer)));
+        let seconds = summing.min(comparing.elapsed()).as_secs_f64().max(f64::MIN_POSITIVE);
+        (self.buffer.len() * 8) as f64 / seconds
+    }
+}
+
+/// Measures plain reading of a buffer of `bytes`; see [`Reading`].
+pub(crate) fn read_bandwidth(bytes: u64) -> Bandwidth {
+    let reading = Reading::new(bytes);
+    reading.pass();
+    let mut rates: Vec<f64> = (0..PASSES).map(|_| reading.pass()).collect();
+    rates.sort_by(f64::total_cmp);
+    Bandwidth { best: rates[PASSES - 1], median: rates[PASSES / 2] }
 }
 
 /// The sum of all words; their number is a multiple of [`SUMS`].

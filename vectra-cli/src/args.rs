@@ -177,6 +177,9 @@ pub(crate) struct Question {
     /// A row of a file, as `@FILE.npy[ROW]`, or a JSON array of numbers.
     #[arg(long, value_name = "VECTOR", allow_hyphen_values = true)]
     pub(crate) vector: Option<String>,
+    /// Every row of this file (.npy, .fvecs, .jsonl, .jsonl.gz), all at once; with --json a line for each.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vectors: Option<PathBuf>,
     /// What lies near this item, itself left out.
     #[arg(long, value_name = "ID", value_parser = parse_id)]
     pub(crate) like: Option<ItemId>,

@@ -106,7 +106,7 @@ pub fn prefetch<T>(values: &[T]) {
 
 /// [`prefetch`] of `count` values at an address, readable or not: of rows that may be beyond the last.
 #[inline]
-pub(crate) fn prefetch_at<T>(start: *const T, count: usize) {
+pub fn prefetch_at<T>(start: *const T, count: usize) {
     let (start, bytes) = (start.cast::<u8>(), count * size_of::<T>());
     let mut at = 0;
     while at < bytes {

@@ -137,6 +137,22 @@ pub trait Searcher: Send + Sync {
     /// caller can cut by id; see [`crate::query::Query::k`].
     fn search(&self, query: &Query, ctx: &mut QueryCtx) -> Result<Vec<Candidate>, SearchError>;
 
+    /// [`search`](Searcher::search) for many queries, whose answers are the same as one by one; what several have in
+    /// common is done once. There are as many contexts as queries.
+    ///
+    /// An error is that of any of them; ask one by one to learn which.
+    ///
+    /// # Panics
+    /// If there are not as many contexts as queries.
+    fn search_many(
+        &self,
+        queries: &[Query],
+        contexts: &mut [QueryCtx],
+    ) -> Result<Vec<Vec<Candidate>>, SearchError> {
+        assert_eq!(queries.len(), contexts.len(), "one context for each query");
+        queries.iter().zip(contexts).map(|(query, ctx)| self.search(query, ctx)).collect()
+    }
+
     /// How many live items it covers.
     fn len(&self) -> u64;
 

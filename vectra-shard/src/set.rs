@@ -43,6 +43,27 @@ impl Searcher for ShardSet {
         Ok(gather.into_sorted())
     }
 
+    /// Each searcher is asked for all queries at once.
+    fn search_many(
+        &self,
+        queries: &[Query],
+        contexts: &mut [QueryCtx],
+    ) -> Result<Vec<Vec<Candidate>>, SearchError> {
+        assert_eq!(queries.len(), contexts.len(), "one context for each query");
+        if queries.iter().all(|query| query.k == 0) {
+            return Ok(vec![Vec::new(); queries.len()]);
+        }
+        let mut gathers: Vec<Gather> = queries.iter().map(|query| Gather::new(query.k)).collect();
+        for searcher in &self.searchers {
+            let found = searcher.search_many(queries, contexts)?;
+            for ((gather, ctx), found) in gathers.iter_mut().zip(&mut *contexts).zip(found) {
+                gather.offer(found);
+                ctx.bound = ctx.bound.min(gather.bound());
+            }
+        }
+        Ok(gathers.into_iter().map(Gather::into_sorted).collect())
+    }
+
     fn len(&self) -> u64 {
         self.searchers.iter().map(|searcher| searcher.len()).sum()
     }

@@ -119,6 +119,12 @@ impl Error {
         }
     }
 
+    /// The same, of the query with number `at` among many.
+    pub(crate) fn of_query(mut self, at: usize) -> Self {
+        self.text = format!("query {at}: {}", self.text);
+        self
+    }
+
     /// What can be done about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -15,7 +15,7 @@ use crate::item::{Item, ItemUpdate, Page};
 use crate::maintain::Spilled;
 use crate::maintain::{Goal, Health};
 use crate::opened::OpenReport;
-use crate::read::{QueryBuilder, Snapshot};
+use crate::read::{QueryBatch, QueryBuilder, Snapshot};
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::write::batch::Receipt;
@@ -78,6 +78,12 @@ impl Index {
     /// Starts a query for the nearest neighbours of `vector`.
     pub fn query<'v>(&self, vector: &'v [f32]) -> QueryBuilder<'v> {
         self.snapshot().query(vector)
+    }
+
+    /// Starts many queries at once, one for each of `vectors`, with the same options: answers are those of single queries,
+    /// in the order of the vectors.
+    pub fn query_batch<'v, V: AsRef<[f32]>>(&self, vectors: &'v [V]) -> QueryBatch<'v> {
+        self.snapshot().query_batch(vectors)
     }
 
     /// Writes with another durability than the index's own.

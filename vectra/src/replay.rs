@@ -128,6 +128,7 @@ impl Parts {
             settings: self.settings.clone(),
             router: Arc::clone(&self.router),
             clock: Arc::clone(&outside.env.clock),
+            threads: outside.env.spawner.parallelism(),
         })
     }
 

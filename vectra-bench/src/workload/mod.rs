@@ -8,6 +8,8 @@ mod gate;
 mod interfere;
 mod progress;
 mod query;
+mod throughput;
+mod unsealed;
 
 use std::fs::File;
 use std::time::Instant;
@@ -26,6 +28,8 @@ pub(crate) use gate::gate;
 pub(crate) use interfere::interfere;
 pub(crate) use progress::Progress;
 use query::{Asker, Effort, Queries};
+pub(crate) use throughput::throughput;
+pub(crate) use unsealed::unsealed;
 
 /// The largest effort that a search for a recall tries.
 const EF_MAX: usize = 65_536;

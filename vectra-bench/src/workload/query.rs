@@ -70,6 +70,13 @@ pub(super) struct Pass {
     profile: Profile,
 }
 
+impl Pass {
+    /// Queries answered in a second by all threads together.
+    pub(super) fn per_second(&self) -> f64 {
+        self.answers.len() as f64 / self.seconds
+    }
+}
+
 /// What one thread brought.
 struct Share {
     hits: Vec<Vec<Hit>>,
@@ -108,7 +115,7 @@ impl Asker<'_> {
             setting,
             ef: if let Effort::Ef(ef) = effort { Some(ef) } else { None },
             recall,
-            qps: count / pass.seconds,
+            qps: pass.per_second(),
             p50_us: quantile(&pass.nanoseconds, 0.5) / 1e3,
             p99_us: quantile(&pass.nanoseconds, 0.99) / 1e3,
             distances: pass.profile.distances as f64 / count,

@@ -6,4 +6,5 @@ mod ann;
 mod generate;
 mod refusals;
 mod set;
+mod throughput;
 mod upkeep;

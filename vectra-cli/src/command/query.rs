@@ -4,22 +4,26 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use vectra::{Hit, ItemId, Profile, Snapshot, metadata_to_json};
+use vectra::{Filter, Hit, ItemId, Profile, Snapshot, metadata_to_json};
 
 use super::checkpoint;
 use crate::args::{QueryArgs, Question};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::folder;
-use crate::input::NpyFile;
+use crate::input::{NpyFile, VectorFile};
 use crate::output::{Output, id_json, shell_word, vector_json};
 
-const VECTOR_HINT: &str = "write --vector '@FILE.npy[ROW]' or --vector '[0.1, 0.2, ...]'";
+const VECTOR_HINT: &str =
+    "write --vector '@FILE.npy[ROW]' or --vector '[0.1, 0.2, ...]'; --vectors FILE asks every row";
 
 pub(super) fn run(args: &QueryArgs, output: &mut Output) -> Result<Exit> {
     let filter = args.filter.as_deref().map(vectra::mongo).transpose().map_err(|e| {
         Failure::from(&e).hint(r#"for example --filter '{"section": "games", "size": {"$lt": 1000}}'"#)
     })?;
+    if let Some(path) = &args.question.vectors {
+        return many(args, path, filter, output);
+    }
     let given = args.question.vector.as_deref().map(parse_vector).transpose()?;
     let snapshot = checkpoint::snapshot(&args.index, args.at.as_deref())?;
     let (vector, like) = match given {
@@ -49,6 +53,43 @@ pub(super) fn run(args: &QueryArgs, output: &mut Output) -> Result<Exit> {
         output.json(&as_json(&hits, &profile, took))?;
     } else {
         show(&hits, &profile, took, output)?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// One query for each row of the file at `path`.
+fn many(args: &QueryArgs, path: &Path, filter: Option<Filter>, output: &mut Output) -> Result<Exit> {
+    let rows = VectorFile::open(path)?.rows()?;
+    let vectors = rows.map(|row| row.map(|row| row.vector)).collect::<std::result::Result<Vec<_>, _>>()?;
+    let snapshot = checkpoint::snapshot(&args.index, args.at.as_deref())?;
+    let mut batch = snapshot.query_batch(&vectors).top_k(args.k);
+    if let Some(filter) = filter {
+        batch = batch.filter(filter);
+    }
+    if let Some(ef) = args.ef {
+        batch = batch.ef(ef);
+    }
+    if args.exact {
+        batch = batch.exact();
+    }
+    if args.with_vectors {
+        batch = batch.with_vectors();
+    }
+    let started = Instant::now();
+    let (answers, profile) = batch.run_profiled().map_err(|e| query_failure(&e, &args.index))?;
+    let took = started.elapsed();
+    for (query, hits) in answers.iter().enumerate() {
+        if output.is_json() {
+            output.json(&json!({"query": query, "hits": hits_json(hits)}))?;
+        } else {
+            output.heading(&format!("query {query}"))?;
+            table(hits, output)?;
+        }
+    }
+    if !output.is_json() {
+        let (count, distances) = (answers.len(), profile.distances);
+        let milliseconds = took.as_secs_f64() * 1e3;
+        output.line(format!("{count} queries in {milliseconds:.2} ms, {distances} distances computed"))?;
     }
     Ok(Exit::Ok)
 }
@@ -95,6 +136,15 @@ fn split_row(text: &str) -> Option<(&str, Option<u64>)> {
 }
 
 fn as_json(hits: &[Hit], profile: &Profile, took: Duration) -> Json {
+    json!({
+        "hits": hits_json(hits),
+        "took_us": took.as_micros() as u64,
+        "distances": profile.distances,
+        "hops": profile.hops,
+    })
+}
+
+fn hits_json(hits: &[Hit]) -> Json {
     let hit = |(at, hit): (usize, &Hit)| {
         let metadata = hit.metadata.as_ref().map_or(Json::Null, metadata_to_json);
         let (id, distance) = (id_json(&hit.id), vector_json(&[hit.distance])[0].take());
@@ -104,15 +154,17 @@ fn as_json(hits: &[Hit], profile: &Profile, took: Duration) -> Json {
         }
         json
     };
-    json!({
-        "hits": hits.iter().enumerate().map(hit).collect::<Vec<_>>(),
-        "took_us": took.as_micros() as u64,
-        "distances": profile.distances,
-        "hops": profile.hops,
-    })
+    hits.iter().enumerate().map(hit).collect()
 }
 
 fn show(hits: &[Hit], profile: &Profile, took: Duration, output: &mut Output) -> Result<()> {
+    table(hits, output)?;
+    let (found, distances) = (hits.len(), profile.distances);
+    output
+        .line(format!("{found} found in {:.2} ms, {distances} distances computed", took.as_secs_f64() * 1e3))
+}
+
+fn table(hits: &[Hit], output: &mut Output) -> Result<()> {
     let row = |(at, hit): (usize, &Hit)| {
         let metadata = hit.metadata.as_ref().map(metadata_to_json).filter(|json| !json.is_null());
         let mut text = metadata.map(|json| json.to_string()).unwrap_or_default();
@@ -122,10 +174,7 @@ fn show(hits: &[Hit], profile: &Profile, took: Duration, output: &mut Output) ->
         vec![(at + 1).to_string(), hit.id.to_string(), format!("{:.6}", hit.distance), text]
     };
     let rows: Vec<Vec<String>> = hits.iter().enumerate().map(row).collect();
-    output.table(&[">rank", "id", ">distance", "metadata"], &rows)?;
-    let (found, distances) = (hits.len(), profile.distances);
-    output
-        .line(format!("{found} found in {:.2} ms, {distances} distances computed", took.as_secs_f64() * 1e3))
+    output.table(&[">rank", "id", ">distance", "metadata"], &rows)
 }
 
 /// An error of the query itself, or of the index behind it.

@@ -51,6 +51,29 @@ fn an_npy_file_becomes_an_index_that_answers() {
 }
 
 #[test]
+fn every_row_of_a_file_is_asked_at_once() {
+    let place = imported();
+    place.write("q.npy", npy_f16(&vectors(20, 16)));
+    for more in ["", " --exact", " --ef 300", " --with-vectors"] {
+        let answers = place.vectra(&format!("query index --vectors q.npy -k 4 --json{more}")).ok();
+        assert_eq!(answers.lines().count(), 20);
+        for (number, line) in answers.lines().enumerate() {
+            let many: Json = serde_json::from_str(line).expect("a line is an object");
+            let alone = format!("query index --vector @q.npy[{number}] -k 4 --json{more}");
+            assert_eq!(many["query"], number);
+            assert_eq!(many["hits"], place.vectra(&alone).json()["hits"], "{more}, row {number}");
+        }
+    }
+    let filter = ["query", "index", "--vectors", "q.npy", "-k", "2", "--filter", r#"{"parity": "odd"}"#];
+    let text = place.run(&filter).ok();
+    assert_eq!(text.matches("query ").count(), 20, "{text}");
+    assert!(text.contains("20 queries in ") && !text.contains("even"), "{text}");
+    place.write("wide.npy", npy_f16(&vectors(2, 17)));
+    let refused = place.vectra("query index --vectors wide.npy");
+    refused.refused(2, "query 0: the vector has 17 components", "vectra info");
+}
+
+#[test]
 fn likeness_leaves_the_item_out_and_filters_hold() {
     let place = imported();
     let like = place.vectra("query index --like item-17 -k 5 --exact --json").json();

@@ -168,6 +168,34 @@ fn gather_and_scan_repeat_one() {
     check_many::<f16>();
 }
 
+fn check_company<E: Element>() {
+    // More than a tile of either, with and without some left over.
+    const ROWS: usize = 9;
+    const QUERIES: usize = 15;
+    for dims in (1..=70).chain([127, 128, 130, 384]) {
+        let queries = numbers(8, dims * QUERIES);
+        let rows = elements::<E>(&numbers(9, dims * ROWS));
+        for_each_kernel::<E>(|op, kernel| {
+            for (many, count) in [(QUERIES, ROWS), (6, 8), (3, 4), (2, 1), (1, ROWS), (0, 3), (4, 0)] {
+                let rows = &rows[..count * dims];
+                let mut found = vec![f32::NAN; many * count];
+                kernel.scan_many(&queries[..many * dims], dims, rows, &mut found);
+                for (query, found) in queries.chunks_exact(dims).zip(found.chunks_exact(count.max(1))) {
+                    let mut alone = vec![f32::NAN; count];
+                    kernel.scan(query, rows, &mut alone);
+                    assert_eq!(found, alone, "{op:?} {} {dims} of {many} x {count}", kernel.name());
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_distance_does_not_depend_on_its_company() {
+    check_company::<f32>();
+    check_company::<f16>();
+}
+
 #[test]
 fn no_slots_and_no_rows_are_no_work() {
     for_each_kernel::<f32>(|_, kernel| {
@@ -196,6 +224,10 @@ fn calls_that_would_read_or_write_outside_are_stopped() {
         assert!(panics(|| kernel.scan(&query, &rows, &mut out)), "a row and a bit too many");
         assert!(panics(|| kernel.scan(&query, &rows[..4], &mut out)), "a row missing");
         assert!(panics(|| kernel.scan(&[], &[], &mut out)));
+        assert!(panics(|| kernel.scan_many(&query, 0, &rows[..8], &mut out)));
+        assert!(panics(|| kernel.scan_many(&query, 4, &rows, &mut out)), "a row and a bit too many");
+        assert!(panics(|| kernel.scan_many(&query[..3], 4, &rows[..8], &mut out)), "a broken query");
+        assert!(panics(|| kernel.scan_many(&query, 4, &rows[..4], &mut out)), "long out");
         kernel.gather(&query, &rows, &[1, 0], &mut out);
     });
 }
@@ -269,11 +301,32 @@ fn measure<E: Element>() {
                 let slots = slots.iter().map(|slot| slot % 32).collect::<Vec<_>>();
                 kernel.gather(&query, rows, &slots, &mut out);
             });
+            let many = measure_many(kernel, rows, DIMS);
             eprintln!(
-                "{} {op:?} {:8} scan {scan:6.1} gather {gather:6.1} in cache {hot:6.1}",
+                "{} {op:?} {:8} scan {scan:6.1} gather {gather:6.1} in cache {hot:6.1} of 48 queries {many:6.2}",
                 E::KIND,
                 kernel.name()
             );
         }
     }
+}
+
+/// Nanoseconds per pair of one of 48 queries with a row.
+#[allow(clippy::disallowed_methods, reason = "measures real time and asserts nothing")]
+fn measure_many<E: Element>(kernel: &Kernels<E>, rows: &[E], dims: usize) -> f64 {
+    const QUERIES: usize = 48;
+    const BLOCK: usize = 128;
+    let mut memory = crate::memory::AlignedBuf::zeroed(QUERIES * dims * size_of::<f32>());
+    let queries = memory.as_pod_mut::<f32>().expect("whole numbers");
+    queries.copy_from_slice(&numbers(8, QUERIES * dims));
+    let mut out = vec![0.0; QUERIES * BLOCK];
+    // Block by block, since other work on the machine disturbs a few, not half of them.
+    let time = |rows| {
+        let start = std::time::Instant::now();
+        kernel.scan_many(queries, dims, rows, &mut out);
+        start.elapsed().as_nanos()
+    };
+    let mut times: Vec<u128> = rows.chunks_exact(BLOCK * dims).map(time).collect();
+    times.sort_unstable();
+    times[times.len() / 2] as f64 / (QUERIES * BLOCK) as f64
 }

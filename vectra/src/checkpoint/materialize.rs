@@ -144,7 +144,7 @@ impl Materializer<'_> {
                 id: &row.id.encode(),
                 lsn: row.lsn(),
                 vector: segment.vector(slot),
-                inverse_norm: row.inverse_norm,
+                inverse_norm: segment.inverse_norm(slot),
                 metadata: &row.metadata,
                 sum: row.sum,
             })?;

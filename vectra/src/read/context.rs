@@ -14,4 +14,6 @@ pub(crate) struct ReadContext {
     pub(crate) router: Arc<dyn Router>,
     /// Tells when a query's time is up.
     pub(crate) clock: Arc<dyn Clock>,
+    /// How many threads ask many queries at once.
+    pub(crate) threads: usize,
 }

@@ -4,16 +4,13 @@ use std::cell::RefCell;
 
 use vectra_core::admit::{All, Bits};
 use vectra_core::index::{SearchCounts, SearchParams};
-use vectra_core::query::{Effort, Profile, Query, QueryCtx};
-use vectra_core::{Metric, Neighbor, TopK};
-use vectra_quant::Sq8;
-use vectra_wal::Lsn;
+use vectra_core::query::{Profile, Query, QueryCtx};
+use vectra_core::{Filter, Metric, Neighbor, TopK};
 
 use super::plan::{Facts, Strategy, plan, scans_in_doubt};
 use crate::error::Result;
 use crate::segment::exact::ExactQuery;
 use crate::segment::index::Scratch;
-use crate::segment::mutable::{MutableSegment, Row};
 use crate::segment::sealed::SealedView;
 
 thread_local! {
@@ -23,28 +20,28 @@ thread_local! {
 
 /// Rows scored at a time by a scan: small enough to stay in the first-level cache.
 const BLOCK: u32 = 256;
-/// Mutable rows up to which their vectors are compared without asking the codes first.
-const EXACT_ROWS_MAX: u32 = 256;
+/// Distances that are looked at together: a scan has few that are near enough.
+pub(crate) const LOOK: usize = 16;
 
 /// Candidates that are always compared exactly: from fewer one could not tell how far their codes are off.
-const RERANK_MIN: usize = 10;
+pub(crate) const RERANK_MIN: usize = 10;
 /// How many vectors ahead of the one being compared are asked for.
-const ROWS_AHEAD: usize = 6;
+pub(crate) const ROWS_AHEAD: usize = 6;
 
 /// How far codes are off, judged by the rows whose vectors were read so far.
 #[derive(Debug)]
-struct Doubt {
+pub(crate) struct Doubt {
     least: f32,
     most: f32,
     is_projected: bool,
 }
 
 impl Doubt {
-    fn of(is_projected: bool) -> Self {
+    pub(crate) fn of(is_projected: bool) -> Self {
         Self { least: f32::INFINITY, most: f32::NEG_INFINITY, is_projected }
     }
 
-    fn learn(&mut self, estimate: f32, exact: f32) {
+    pub(crate) fn learn(&mut self, estimate: f32, exact: f32) {
         let error = exact - estimate;
         (self.least, self.most) = (self.least.min(error), self.most.max(error));
     }
@@ -52,7 +49,7 @@ impl Doubt {
     /// Whether a row at `estimate` by its code is too far to be within `bound`. The rows that were read may be those whose
     /// codes are the better ones, so it is by twice the largest error; codes of a projection are all off by about the same, and
     /// there it is by half of the range of errors beyond it.
-    fn rules_out(&self, estimate: f32, bound: f32) -> bool {
+    pub(crate) fn rules_out(&self, estimate: f32, bound: f32) -> bool {
         let least = if self.is_projected {
             self.least - 0.5 * (self.most - self.least)
         } else {
@@ -72,7 +69,7 @@ pub(crate) struct Bound<'a> {
 }
 
 /// Which rows of a sealed segment may be answered.
-enum Admitted {
+pub(crate) enum Admitted {
     All,
     /// All but the dead.
     Live,
@@ -86,16 +83,36 @@ pub(crate) fn sealed(
     ctx: &mut QueryCtx,
     top: &mut TopK<Neighbor>,
 ) -> Result<()> {
-    let admitted = match &bound.query.filter {
+    let admitted = admitted(view, bound.query.filter.as_deref(), &mut ctx.profile)?;
+    among(view, &admitted, bound, ctx, top)
+}
+
+/// Which rows may be answered to queries with this filter.
+pub(crate) fn admitted(
+    view: &SealedView,
+    filter: Option<&Filter>,
+    profile: &mut Profile,
+) -> Result<Admitted> {
+    Ok(match filter {
         Some(filter) => {
             let (bits, evaluated) = view.matching(filter)?;
-            ctx.profile.filter_evaluations += evaluated;
+            profile.filter_evaluations += evaluated;
             Admitted::These(bits)
         }
         None if view.tombstones.count() == 0 => Admitted::All,
         None => Admitted::Live,
-    };
-    let count = match &admitted {
+    })
+}
+
+/// The best of the admitted rows of a sealed segment with their exact distances, into `top`.
+pub(crate) fn among(
+    view: &SealedView,
+    admitted: &Admitted,
+    bound: &Bound<'_>,
+    ctx: &mut QueryCtx,
+    top: &mut TopK<Neighbor>,
+) -> Result<()> {
+    let count = match admitted {
         Admitted::These(bits) => bits.count(),
         _ => view.live(),
     };
@@ -116,12 +133,12 @@ pub(crate) fn sealed(
     };
     let strategy = plan(&facts);
     if strategy == Strategy::ExactScan {
-        return exact_scan(view, &admitted, bound, &mut ctx.profile, top);
+        return exact_scan(view, admitted, bound, &mut ctx.profile, top);
     }
     let unverified = segment.index.as_ref().is_some_and(|index| !index.is_verified());
     ctx.profile.unverified += u64::from(unverified);
     let is_settled = SCRATCH.with_borrow_mut(|scratch| {
-        let counts = candidates(view, strategy, &admitted, bound, scratch);
+        let counts = candidates(view, strategy, admitted, bound, scratch);
         ctx.profile.distances += counts.distances;
         ctx.profile.hops += counts.hops;
         rerank(view, &scratch.found, bound, &mut ctx.profile, top)
@@ -130,7 +147,7 @@ pub(crate) fn sealed(
         return Ok(());
     }
     *top = TopK::new(bound.query.k);
-    exact_scan(view, &admitted, bound, &mut ctx.profile, top)
+    exact_scan(view, admitted, bound, &mut ctx.profile, top)
 }
 
 /// Finds candidates by their codes; they are left in `scratch.found`.
@@ -234,121 +251,46 @@ fn exact_live(
     top: &mut TopK<Neighbor>,
 ) -> Result<()> {
     let truth = &view.segment.truth;
-    let norms = truth.inverse_norms()?;
+    let norms = truth.inverse_norms()?.unwrap_or_default();
     let mut distances = [0.0; BLOCK as usize];
     for first in (0..truth.rows()).step_by(BLOCK as usize) {
         let count = BLOCK.min(truth.rows() - first);
         let out = &mut distances[..count as usize];
-        let norm = |i: usize| norms.map_or(1.0, |norms| norms[first as usize + i]);
-        bound.exact.scan(truth.vectors(first, count)?, norm, out);
-        let mut worst = top.bound();
-        for (i, distance) in out.iter().enumerate() {
-            let slot = first + i as u32;
-            if *distance <= worst && !view.tombstones.contains(slot) {
-                top.push(Neighbor { distance: *distance, slot });
-                worst = top.bound();
-            }
-        }
+        let norms = norms.get(first as usize..(first + count) as usize).unwrap_or_default();
+        bound.exact.scan(truth.vectors(first, count)?, norms, out);
+        offer(first, out, top, |slot| !view.tombstones.contains(slot));
     }
     profile.exact_reads += u64::from(truth.rows());
     Ok(())
 }
 
-/// The best visible rows of an unsealed segment with their exact distances, into `top`.
-pub(crate) fn unsealed(
-    segment: &MutableSegment,
-    visible_lsn: Lsn,
-    bound: &Bound<'_>,
-    ctx: &mut QueryCtx,
+/// Offers the admitted of neighbouring rows, the first of which stands in the slot `first`, to `top`.
+pub(crate) fn offer(
+    first: u32,
+    distances: &[f32],
     top: &mut TopK<Neighbor>,
+    mut admits: impl FnMut(u32) -> bool,
 ) {
-    let len = segment.len();
-    ctx.profile.segments += 1;
-    let filter = bound.query.filter.as_deref();
-    let mut evaluated = 0;
-    // Asked last, only for rows near enough: a filter on raw metadata is the dearest test.
-    let mut admits = |row: &Row| {
-        row.visible_at(visible_lsn)
-            && filter.is_none_or(|filter| {
-                evaluated += 1;
-                vectra_metadata::matches(filter, &row.metadata)
-            })
-    };
-    if bound.query.effort != Effort::Exact && len > EXACT_ROWS_MAX {
-        let mut near = TopK::new(4 * bound.query.k + 32);
-        scan_codes(segment, len, bound, &mut admits, &mut near);
-        ctx.profile.distances += u64::from(len);
-        if compare(segment, near, bound, &mut ctx.profile, top) {
-            ctx.profile.filter_evaluations += evaluated;
-            return;
-        }
-        *top = TopK::new(bound.query.k);
-    }
-    scan_vectors(segment, len, bound, &mut admits, top);
-    ctx.profile.exact_reads += u64::from(len);
-    ctx.profile.filter_evaluations += evaluated;
-}
-
-/// Offers the exact distances of the rows that are nearest by their codes to `top`; whether all others are ruled out.
-fn compare(
-    segment: &MutableSegment,
-    near: TopK<Neighbor>,
-    bound: &Bound<'_>,
-    profile: &mut Profile,
-    top: &mut TopK<Neighbor>,
-) -> bool {
-    let has_all = near.len() < near.k();
-    let (farthest, mut doubt) = (near.bound(), Doubt::of(false));
-    for candidate in near.into_sorted() {
-        let inverse_norm = segment.row(candidate.slot).inverse_norm;
-        let distance = bound.exact.distance(segment.vector(candidate.slot), inverse_norm);
-        profile.exact_reads += 1;
-        doubt.learn(candidate.distance, distance);
-        top.push(Neighbor { distance, slot: candidate.slot });
-    }
-    has_all || doubt.rules_out(farthest, top.bound())
-}
-
-fn scan_vectors(
-    segment: &MutableSegment,
-    len: u32,
-    bound: &Bound<'_>,
-    admits: &mut impl FnMut(&Row) -> bool,
-    top: &mut TopK<Neighbor>,
-) {
-    let row_len = bound.query.vector.len();
-    let mut distances = Vec::new();
-    for (first, vectors) in segment.vector_runs(len) {
-        distances.resize(vectors.len() / row_len, 0.0);
-        let norm = |i: usize| segment.row(first + i as u32).inverse_norm;
-        bound.exact.scan(vectors, norm, &mut distances);
-        for (slot, distance) in (first..).zip(&distances) {
-            if *distance <= top.bound() && admits(segment.row(slot)) {
-                top.push(Neighbor { distance: *distance, slot });
+    let mut worst = top.bound();
+    for (slots, distances) in (first..).step_by(LOOK).zip(distances.chunks(LOOK)) {
+        if any_within(distances, worst) {
+            for (slot, distance) in (slots..).zip(distances) {
+                if *distance <= worst && admits(slot) {
+                    top.push(Neighbor { distance: *distance, slot });
+                    worst = top.bound();
+                }
             }
         }
     }
 }
 
-fn scan_codes(
-    segment: &MutableSegment,
-    len: u32,
-    bound: &Bound<'_>,
-    admits: &mut impl FnMut(&Row) -> bool,
-    near: &mut TopK<Neighbor>,
-) {
-    let codec = Sq8::new(bound.query.vector.len(), bound.metric);
-    let query = codec.bind(&bound.query.vector);
-    let mut estimates = Vec::new();
-    for (first, codes) in segment.code_runs(len) {
-        estimates.resize(codes.len() / codec.row_bytes(), 0.0);
-        query.scan(codes, &mut estimates);
-        let mut worst = near.bound();
-        for (slot, distance) in (first..).zip(&estimates) {
-            if *distance <= worst && admits(segment.row(slot)) {
-                near.push(Neighbor { distance: *distance, slot });
-                worst = near.bound();
-            }
-        }
+/// Whether any of at most [`LOOK`] distances is at most `bound`.
+#[inline]
+pub(crate) fn any_within(distances: &[f32], bound: f32) -> bool {
+    let within = |any: u32, distance: &f32| any | u32::from(*distance <= bound);
+    match distances.first_chunk::<LOOK>() {
+        // Of known length, so that it takes a few instructions for all.
+        Some(all) => all.iter().fold(0, within) != 0,
+        None => distances.iter().fold(0, within) != 0,
     }
 }

@@ -3,11 +3,15 @@
 mod context;
 pub(crate) mod execute;
 mod hydrate;
+mod many;
+mod near;
 pub(crate) mod plan;
 mod query;
 mod shard;
 mod snapshot;
+mod together;
 
 pub(crate) use context::ReadContext;
+pub use many::QueryBatch;
 pub use query::QueryBuilder;
 pub use snapshot::Snapshot;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vectra_core::Filter;
-use vectra_core::query::{Effort, Profile, Query, QueryCtx, SearchError, Searcher};
+use vectra_core::query::{Candidate, Effort, Profile, Query, QueryCtx, SearchError, Searcher};
 use vectra_shard::ShardSet;
 
 use super::hydrate;
@@ -118,27 +118,40 @@ impl<'v> QueryBuilder<'v> {
     /// # Errors
     /// As [`QueryBuilder::run`].
     pub fn run_profiled(self) -> Result<(Vec<Hit>, Profile)> {
+        let query = self.prepare(self.vector).map_err(|text| Error::invalid(format!("the query: {text}")))?;
+        let mut ctx = QueryCtx { deadline: self.deadline(), ..QueryCtx::default() };
+        let found = self.pinned().search(&query, &mut ctx).map_err(search_error)?;
+        Ok((self.hydrate(found)?, ctx.profile))
+    }
+
+    /// The query for `vector`; what is wrong with it, if anything is.
+    pub(super) fn prepare(&self, vector: &[f32]) -> std::result::Result<Query, String> {
         let settings = &self.snapshot.context.settings;
-        validate::query(self.vector, settings)
-            .map_err(|text| Error::invalid(format!("the query: {text}")))?;
+        validate::query(vector, settings)?;
         if self.k > TOP_K_MAX {
-            return Err(Error::invalid(format!("top_k is {}; at most {TOP_K_MAX} are allowed", self.k)));
+            return Err(format!("top_k is {}; at most {TOP_K_MAX} are allowed", self.k));
         }
         if let Effort::Ef(ef) = self.effort
             && ef > EF_SEARCH_MAX
         {
-            return Err(Error::invalid(format!("ef is {ef}; at most {EF_SEARCH_MAX} is allowed")));
+            return Err(format!("ef is {ef}; at most {EF_SEARCH_MAX} is allowed"));
         }
-        let query = Query {
-            vector: prepare_query(settings.metric, self.vector),
+        Ok(Query {
+            vector: prepare_query(settings.metric, vector),
             k: self.k,
             effort: self.effort,
             filter: self.filter.clone(),
-        };
+        })
+    }
+
+    /// When the time is up of what begins now.
+    pub(super) fn deadline(&self) -> Option<Duration> {
         let now = self.snapshot.context.clock.now();
-        let deadline = self.timeout.map(|timeout| now.saturating_add(timeout));
-        let mut ctx = QueryCtx { deadline, ..QueryCtx::default() };
-        let found = self.pinned().search(&query, &mut ctx).map_err(search_error)?;
+        self.timeout.map(|timeout| now.saturating_add(timeout))
+    }
+
+    /// What was found as the caller wants it.
+    pub(super) fn hydrate(&self, found: Vec<Candidate>) -> Result<Vec<Hit>> {
         let mut hits = Vec::with_capacity(found.len());
         for candidate in found {
             let located = hydrate::at(&self.snapshot.state, candidate.at);
@@ -151,10 +164,15 @@ impl<'v> QueryBuilder<'v> {
         }
         hits.sort_by(|a, b| a.distance.total_cmp(&b.distance).then_with(|| a.id.cmp(&b.id)));
         hits.truncate(self.k);
-        Ok((hits, ctx.profile))
+        Ok(hits)
     }
 
-    fn pinned(&self) -> ShardSet {
+    /// Whether it compares with every item.
+    pub(super) fn is_exact(&self) -> bool {
+        self.effort == Effort::Exact
+    }
+
+    pub(super) fn pinned(&self) -> ShardSet {
         let (context, state) = (&self.snapshot.context, &self.snapshot.state);
         let shards = state.shards.iter().enumerate().map(|(number, shard)| {
             Arc::new(PinnedShard {
@@ -170,7 +188,8 @@ impl<'v> QueryBuilder<'v> {
     }
 }
 
-fn search_error(error: SearchError) -> Error {
+/// The database's error for one of a search.
+pub(super) fn search_error(error: SearchError) -> Error {
     match error {
         SearchError::Storage(source) => match source.downcast::<Error>() {
             Ok(error) => *error,

@@ -6,6 +6,7 @@ use vectra_core::ItemId;
 
 use super::context::ReadContext;
 use super::hydrate;
+use super::many::QueryBatch;
 use super::query::QueryBuilder;
 use crate::error::Result;
 use crate::item::{Item, Page};
@@ -42,6 +43,12 @@ impl Snapshot {
     /// Starts a query for the nearest neighbours of `vector`.
     pub fn query<'v>(&self, vector: &'v [f32]) -> QueryBuilder<'v> {
         QueryBuilder::new(self.clone(), vector)
+    }
+
+    /// Starts many queries at once, one for each of `vectors`, with the same options: answers are those of single queries,
+    /// in the order of the vectors.
+    pub fn query_batch<'v, V: AsRef<[f32]>>(&self, vectors: &'v [V]) -> QueryBatch<'v> {
+        QueryBatch::new(self.clone(), vectors.iter().map(AsRef::as_ref).collect())
     }
 
     fn locate(&self, id: &ItemId) -> Result<Option<Located<'_>>> {

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::item::{Item, Page};
 use crate::maintain::Summary;
 use crate::opened::OpenReport;
-use crate::read::{QueryBuilder, Snapshot};
+use crate::read::{QueryBatch, QueryBuilder, Snapshot};
 use crate::recover::Outside;
 use crate::settings::Settings;
 use crate::stats::Stats;
@@ -124,6 +124,12 @@ impl Reader {
     /// Starts a query for the nearest neighbours of `vector`.
     pub fn query<'v>(&self, vector: &'v [f32]) -> QueryBuilder<'v> {
         self.snapshot().query(vector)
+    }
+
+    /// Starts many queries at once, one for each of `vectors`, with the same options: answers are those of single queries,
+    /// in the order of the vectors.
+    pub fn query_batch<'v, V: AsRef<[f32]>>(&self, vectors: &'v [V]) -> QueryBatch<'v> {
+        self.snapshot().query_batch(vectors)
     }
 
     /// The item with this id.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use half::f16;
 use vectra_core::Metric;
 use vectra_core::distance::{ElementKind, Kernels, kernels};
+use vectra_core::memory::AlignedBuf;
 use vectra_core::vector::normalize::inverse_norm;
 
 /// Row-major vectors in their stored element type.
@@ -77,27 +78,81 @@ impl ExactQuery {
             Vectors::F32(x) => self.f32.one(&self.vector, x),
             Vectors::F16(x) => self.f16.one(&self.vector, x),
         };
-        self.finish(raw, inverse_norm)
+        finish(self.metric, raw, inverse_norm)
     }
 
-    /// The exact distances to `out.len()` contiguous vectors; `inverse_norms` is asked per row under cosine.
-    pub(crate) fn scan(&self, rows: Vectors<'_>, inverse_norms: impl Fn(usize) -> f32, out: &mut [f32]) {
+    /// The exact distances to `out.len()` contiguous vectors, whose inverse norms count only under cosine.
+    pub(crate) fn scan(&self, rows: Vectors<'_>, inverse_norms: &[f32], out: &mut [f32]) {
         match rows {
             Vectors::F32(x) => self.f32.scan(&self.vector, x, out),
             Vectors::F16(x) => self.f16.scan(&self.vector, x, out),
         }
-        for (i, raw) in out.iter_mut().enumerate() {
-            let norm = if self.metric == Metric::Cosine { inverse_norms(i) } else { 1.0 };
-            *raw = self.finish(*raw, norm);
+        finish_all(self.metric, inverse_norms, out);
+    }
+}
+
+/// Queries bound for exact distances to the same rows.
+#[derive(Debug)]
+pub(crate) struct ExactQueries {
+    metric: Metric,
+    dim: usize,
+    /// One after the other, from the start of a cache line.
+    vectors: AlignedBuf,
+    f32: &'static Kernels<f32>,
+    f16: &'static Kernels<f16>,
+}
+
+impl ExactQueries {
+    /// Binds the vectors of `queries`, of which there is at least one.
+    pub(crate) fn new<'a>(queries: impl ExactSizeIterator<Item = &'a ExactQuery>) -> Self {
+        let mut queries = queries.peekable();
+        let first = queries.peek().expect("there is a query");
+        let (metric, dim) = (first.metric, first.vector.len());
+        let (kernels32, kernels16) = (first.f32, first.f16);
+        let mut vectors = AlignedBuf::zeroed(queries.len() * dim * size_of::<f32>());
+        let places =
+            vectors.as_pod_mut::<f32>().expect("the buffer is aligned to a line and holds whole numbers");
+        for (place, query) in places.chunks_exact_mut(dim).zip(queries) {
+            place.copy_from_slice(&query.vector);
         }
+        Self { metric, dim, vectors, f32: kernels32, f16: kernels16 }
     }
 
-    fn finish(&self, raw: f32, inverse_norm: f32) -> f32 {
-        match self.metric {
-            Metric::Cosine => 1.0 - raw * inverse_norm,
-            Metric::Dot => -raw,
-            Metric::L2 | Metric::L1 => raw,
+    /// Components of a vector.
+    pub(crate) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The exact distances of each query to contiguous vectors, all those of the first query first: bit by bit what
+    /// [`ExactQuery::scan`] gives.
+    pub(crate) fn scan(&self, rows: Vectors<'_>, inverse_norms: &[f32], out: &mut [f32]) {
+        let queries = self.vectors.as_pod::<f32>().expect("they were written as such");
+        match rows {
+            Vectors::F32(x) => self.f32.scan_many(queries, self.dim, x, out),
+            Vectors::F16(x) => self.f16.scan_many(queries, self.dim, x, out),
         }
+        for out in out.chunks_exact_mut((rows.len() / self.dim).max(1)) {
+            finish_all(self.metric, inverse_norms, out);
+        }
+    }
+}
+
+/// The distances, from the sums of the kernels.
+fn finish_all(metric: Metric, inverse_norms: &[f32], out: &mut [f32]) {
+    if metric == Metric::Cosine {
+        let with_norms = out.iter_mut().zip(inverse_norms);
+        with_norms.for_each(|(raw, inverse_norm)| *raw = finish(metric, *raw, *inverse_norm));
+    } else {
+        out.iter_mut().for_each(|raw| *raw = finish(metric, *raw, 1.0));
+    }
+}
+
+#[inline]
+fn finish(metric: Metric, raw: f32, inverse_norm: f32) -> f32 {
+    match metric {
+        Metric::Cosine => 1.0 - raw * inverse_norm,
+        Metric::Dot => -raw,
+        Metric::L2 | Metric::L1 => raw,
     }
 }
 

@@ -30,7 +30,6 @@ const ROWS_PER_CHUNK: usize = 512;
 pub(crate) struct Row {
     pub(crate) id: ItemId,
     pub(crate) metadata: Arc<Value>,
-    pub(crate) inverse_norm: f32,
     /// What the row adds to the ledger.
     pub(crate) sum: u128,
     lsn: AtomicU64,
@@ -82,6 +81,8 @@ pub(crate) struct MutableSegment {
     pub(crate) number: u64,
     vectors: VectorReader,
     codes: ChunkReader<u8>,
+    /// 1 / length of each vector.
+    inverse_norms: ChunkReader<f32>,
     rows: ColumnReader<Row>,
     newest: RwLock<BTreeMap<ItemId, u32>>,
 }
@@ -93,6 +94,7 @@ pub(crate) struct MutableWriter {
     codec: Sq8,
     vectors: VectorWriter,
     codes: ChunkWriter<u8>,
+    inverse_norms: ChunkWriter<f32>,
     rows: ColumnWriter<Row>,
     code: Vec<u8>,
     id: Vec<u8>,
@@ -104,6 +106,7 @@ pub(crate) fn create(settings: &Settings, number: u64) -> MutableWriter {
     let dim = settings.dim as usize;
     let codec = Sq8::new(dim, settings.metric);
     let (codes, code_reader) = chunked(codec.row_bytes(), ROWS_PER_CHUNK);
+    let (inverse_norms, norm_reader) = chunked(1, ROWS_PER_CHUNK);
     let (rows, row_reader) = column();
     let (vectors, vector_reader) = match settings.element {
         ElementKind::F32 => {
@@ -116,11 +119,17 @@ pub(crate) fn create(settings: &Settings, number: u64) -> MutableWriter {
         }
     };
     let newest = RwLock::default();
-    let segment =
-        MutableSegment { number, vectors: vector_reader, codes: code_reader, rows: row_reader, newest };
+    let segment = MutableSegment {
+        number,
+        vectors: vector_reader,
+        codes: code_reader,
+        inverse_norms: norm_reader,
+        rows: row_reader,
+        newest,
+    };
     let code = vec![0; codec.row_bytes()];
     let (id, terms) = (Vec::new(), MetadataTerms::default());
-    MutableWriter { segment: Arc::new(segment), codec, vectors, codes, rows, code, id, terms }
+    MutableWriter { segment: Arc::new(segment), codec, vectors, codes, inverse_norms, rows, code, id, terms }
 }
 
 impl MutableWriter {
@@ -147,11 +156,11 @@ impl MutableWriter {
         };
         self.codec.encode(vector, &mut self.code);
         self.codes.push(&self.code);
+        self.inverse_norms.push(&[inverse_norm]);
         let mut newest = self.segment.newest.write();
         let row = Row {
             id: id.clone(),
             metadata,
-            inverse_norm,
             sum,
             lsn: AtomicU64::new(NEVER),
             dead: AtomicU64::new(NEVER),
@@ -183,11 +192,25 @@ impl MutableSegment {
         }
     }
 
-    /// Contiguous vectors covering the slots `0..len`, with the first slot of each run.
-    pub(crate) fn vector_runs(&self, len: u32) -> Vec<(u32, Vectors<'_>)> {
+    /// 1 / the length of the vector of `slot`.
+    pub(crate) fn inverse_norm(&self, slot: u32) -> f32 {
+        self.inverse_norms.row(slot)[0]
+    }
+
+    /// Contiguous vectors covering the slots `0..len`, with the first slot of each run and 1 / their lengths.
+    pub(crate) fn vector_runs(&self, len: u32) -> Vec<(u32, Vectors<'_>, &[f32])> {
+        let norms = self.inverse_norms.runs(0..len);
         match &self.vectors {
-            VectorReader::F32(r) => r.runs(0..len).map(|(first, x)| (first, Vectors::F32(x))).collect(),
-            VectorReader::F16(r) => r.runs(0..len).map(|(first, x)| (first, Vectors::F16(x))).collect(),
+            VectorReader::F32(r) => r
+                .runs(0..len)
+                .zip(norms)
+                .map(|((first, x), (_, norms))| (first, Vectors::F32(x), norms))
+                .collect(),
+            VectorReader::F16(r) => r
+                .runs(0..len)
+                .zip(norms)
+                .map(|((first, x), (_, norms))| (first, Vectors::F16(x), norms))
+                .collect(),
         }
     }
 
@@ -241,7 +264,7 @@ impl MutableSegment {
             VectorReader::F32(r) => r.bytes(),
             VectorReader::F16(r) => r.bytes(),
         };
-        vectors + self.codes.bytes()
+        vectors + self.codes.bytes() + self.inverse_norms.bytes()
     }
 }
 

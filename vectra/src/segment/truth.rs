@@ -95,6 +95,11 @@ impl Truth {
         self.rows
     }
 
+    /// Bytes of a stored vector.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
     pub(crate) fn ids(&self) -> &IdTable {
         &self.ids
     }

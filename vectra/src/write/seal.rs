@@ -83,7 +83,7 @@ fn copy_row(
         id: &row.id.encode(),
         lsn: row.lsn(),
         vector: frozen.vector(slot),
-        inverse_norm: row.inverse_norm,
+        inverse_norm: frozen.inverse_norm(slot),
         metadata: &row.metadata,
         sum: row.sum,
     };

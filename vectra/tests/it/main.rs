@@ -27,6 +27,7 @@ mod known;
 mod lanes;
 mod lies;
 mod maintain;
+mod many;
 mod meddle;
 mod model;
 mod mutants;

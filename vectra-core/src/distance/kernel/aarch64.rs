@@ -94,13 +94,24 @@ unsafe fn scan<E: Element, R: Reduce>(query: &[f32], rows: &[E], out: &mut [f32]
     unsafe { generic::scan::<E, float32x4_t, R, 4>(query, rows, out) }
 }
 
+#[target_feature(enable = "neon")]
+unsafe fn scan_many<E: Element, R: Reduce>(queries: &[f32], dims: usize, rows: &[E], out: &mut [f32]) {
+    // SAFETY: the contract is the same.
+    unsafe { generic::scan_many::<E, float32x4_t, R, 6, 4>(queries, dims, rows, out) }
+}
+
 /// The table of one operation; a constant of a type because statics cannot be generic.
 struct Table<E, R>(std::marker::PhantomData<(E, R)>);
 
 impl<E: Element, R: Reduce + 'static> Table<E, R> {
     /// To be handed out only after the feature was detected.
-    const KERNELS: &'static Kernels<E> =
-        &Kernels { name: "neon", one: one::<E, R>, gather: gather::<E, R>, scan: scan::<E, R> };
+    const KERNELS: &'static Kernels<E> = &Kernels {
+        name: "neon",
+        one: one::<E, R>,
+        gather: gather::<E, R>,
+        scan: scan::<E, R>,
+        scan_many: scan_many::<E, R>,
+    };
 }
 
 /// The NEON kernel, if this machine has the instructions.

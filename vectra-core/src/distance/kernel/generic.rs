@@ -79,6 +79,17 @@ pub trait Lanes: Copy {
 
     /// The sum of all lanes.
     unsafe fn sum(self) -> f32;
+
+    /// The [`sum`](Lanes::sum) of each, to the bit.
+    #[inline(always)]
+    unsafe fn sums<const N: usize>(all: [Self; N]) -> [f32; N] {
+        let mut out = [0.0; N];
+        for (out, one) in out.iter_mut().zip(all) {
+            // SAFETY: the caller vouches for the instruction set.
+            *out = unsafe { one.sum() };
+        }
+        out
+    }
 }
 
 /// One operation, as the step that adds the terms of some dimensions. A pair of zeros must add nothing.
@@ -282,5 +293,196 @@ pub(super) unsafe fn scan<E: Row, L: Lanes, R: Reduce, const ROWS: usize>(
     for (row, out) in single.chunks_exact(dims).zip(single_out) {
         // SAFETY: a chunk is as long as the query; the caller vouches for the instruction set.
         *out = unsafe { pair::<E, L, R, false>(query.as_ptr(), row.as_ptr(), dims, std::ptr::null()) };
+    }
+}
+
+/// Sums of pairs of some queries with some rows, while they are added up.
+type Pairs<L, const QUERIES: usize, const ROWS: usize> = [[L; ROWS]; QUERIES];
+
+/// The sums of `QUERIES` queries with `ROWS` neighbouring rows: each row is widened once for all queries, and each
+/// register of a query is loaded once for all rows. The terms of a pair are added in the order of [`pair`], so that a
+/// distance does not depend on the company in which it was computed; since the registers do not hold all accumulators of
+/// all pairs, the dimensions are gone through once for each accumulator. Rows `ahead` bytes further on are asked for.
+///
+/// # Safety
+/// `QUERIES * dims` elements must be readable at `queries`, `ROWS * dims` at `rows`, and the instruction set of `L` present.
+#[inline(always)]
+unsafe fn tile<E: Row, L: Lanes, R: Reduce, const QUERIES: usize, const ROWS: usize>(
+    queries: *const f32,
+    rows: *const E,
+    dims: usize,
+    ahead: usize,
+) -> [[f32; ROWS]; QUERIES] {
+    // SAFETY: the contract is the same.
+    unsafe {
+        let first = pass::<E, L, R, QUERIES, ROWS, 0>(queries, rows, dims, ahead);
+        let second = pass::<E, L, R, QUERIES, ROWS, 1>(queries, rows, dims, ahead);
+        let front = add_pairs(first, second);
+        let third = pass::<E, L, R, QUERIES, ROWS, 2>(queries, rows, dims, ahead);
+        let fourth = pass::<E, L, R, QUERIES, ROWS, 3>(queries, rows, dims, ahead);
+        let all = add_pairs(front, add_pairs(third, fourth));
+        let mut out = [[0.0; ROWS]; QUERIES];
+        for (out, sums) in out.iter_mut().zip(all) {
+            *out = L::sums(sums);
+        }
+        out
+    }
+}
+
+/// The accumulator `AT` of each pair; see [`pair`] for what goes into it.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn pass<E: Row, L: Lanes, R: Reduce, const QUERIES: usize, const ROWS: usize, const AT: usize>(
+    queries: *const f32,
+    rows: *const E,
+    dims: usize,
+    ahead: usize,
+) -> Pairs<L, QUERIES, ROWS> {
+    let block = ACCUMULATORS * L::COUNT;
+    let blocks = dims - dims % block;
+    let left = dims % L::COUNT;
+    let share = (ROWS * dims).div_ceil(ACCUMULATORS);
+    prefetch(rows.wrapping_byte_add(ahead).wrapping_add(AT * share), share);
+    // SAFETY: every load of query or row `i` ends at or before `(i + 1) * dims`; the caller vouches for the rest.
+    unsafe {
+        let mut sums = [[L::zero(); ROWS]; QUERIES];
+        let mut at = AT * L::COUNT;
+        while at < blocks {
+            step_pairs::<E, L, R, QUERIES, ROWS>(&mut sums, queries.add(at), rows.add(at), dims);
+            at += block;
+        }
+        if AT == 0 {
+            at = blocks;
+            while at + L::COUNT <= dims {
+                step_pairs::<E, L, R, QUERIES, ROWS>(&mut sums, queries.add(at), rows.add(at), dims);
+                at += L::COUNT;
+            }
+        }
+        if AT == 1 && left > 0 {
+            let at = dims - left;
+            for (q, sums) in sums.iter_mut().enumerate() {
+                let terms = L::load_part(queries.add(q * dims + at), left);
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    *sum = R::step(*sum, terms, E::part::<L>(rows.add(r * dims + at), left));
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Adds the terms of one register of each query with one register of each row, `dims` elements apart.
+///
+/// # Safety
+/// `L::COUNT` elements must be readable of each, and the instruction set of `L` be present.
+#[inline(always)]
+unsafe fn step_pairs<E: Row, L: Lanes, R: Reduce, const QUERIES: usize, const ROWS: usize>(
+    sums: &mut Pairs<L, QUERIES, ROWS>,
+    queries: *const f32,
+    rows: *const E,
+    dims: usize,
+) {
+    // SAFETY: the contract is the same.
+    unsafe {
+        let mut terms = [L::zero(); ROWS];
+        for (r, terms) in terms.iter_mut().enumerate() {
+            *terms = E::lanes::<L>(rows.add(r * dims));
+        }
+        for (q, sums) in sums.iter_mut().enumerate() {
+            let query = L::load(queries.add(q * dims));
+            for (sum, row) in sums.iter_mut().zip(terms) {
+                *sum = R::step(*sum, query, row);
+            }
+        }
+    }
+}
+
+/// Pair by pair `a + b`.
+///
+/// # Safety
+/// The instruction set of `L` must be present.
+#[inline(always)]
+unsafe fn add_pairs<L: Lanes, const QUERIES: usize, const ROWS: usize>(
+    mut a: Pairs<L, QUERIES, ROWS>,
+    b: Pairs<L, QUERIES, ROWS>,
+) -> Pairs<L, QUERIES, ROWS> {
+    for (a, b) in a.iter_mut().flatten().zip(b.iter().flatten()) {
+        // SAFETY: the caller vouches for the instruction set.
+        *a = unsafe { a.add(*b) };
+    }
+    a
+}
+
+/// The sums of `QUERIES` queries with all rows: those of query `q` begin at `out[q * rows.len() / dims]`.
+///
+/// # Safety
+/// `QUERIES * dims` elements must be readable at `queries`, `rows` hold whole rows, `out` have a place for each query and
+/// row, and the instruction set of `L` be present.
+#[inline(always)]
+unsafe fn tiles<E: Row, L: Lanes, R: Reduce, const QUERIES: usize, const ROWS: usize>(
+    queries: *const f32,
+    dims: usize,
+    rows: &[E],
+    out: &mut [f32],
+    ahead: usize,
+) {
+    let count = rows.len() / dims;
+    debug_assert_eq!(out.len(), QUERIES * count, "checked by the caller");
+    let whole = count - count % ROWS;
+    let (grouped, single) = rows.split_at(whole * dims);
+    for (i, rows) in grouped.chunks_exact(ROWS * dims).enumerate() {
+        // SAFETY: a chunk holds `ROWS` rows; the caller vouches for the queries and the instruction set.
+        let sums = unsafe { tile::<E, L, R, QUERIES, ROWS>(queries, rows.as_ptr(), dims, ahead) };
+        for (q, sums) in sums.iter().enumerate() {
+            out[q * count + i * ROWS..][..ROWS].copy_from_slice(sums);
+        }
+    }
+    for (i, row) in single.chunks_exact(dims).enumerate() {
+        for q in 0..QUERIES {
+            let query = queries.wrapping_add(q * dims);
+            // SAFETY: the query is among those that the caller vouches for, the row is as long; so is the instruction set.
+            let sum = unsafe { pair::<E, L, R, false>(query, row.as_ptr(), dims, std::ptr::null()) };
+            out[q * count + whole + i] = sum;
+        }
+    }
+}
+
+/// The sums of all queries with all rows, `QUERIES` and `ROWS` at a time; those of query `q` begin at
+/// `out[q * rows.len() / dims]`.
+///
+/// # Safety
+/// `dims` must not be zero, `queries` and `rows` hold whole vectors, `out` have a place for each query and row, and the
+/// instruction set of `L` be present.
+#[inline(always)]
+pub(super) unsafe fn scan_many<E: Row, L: Lanes, R: Reduce, const QUERIES: usize, const ROWS: usize>(
+    queries: &[f32],
+    dims: usize,
+    rows: &[E],
+    out: &mut [f32],
+) {
+    let count = rows.len() / dims;
+    debug_assert_eq!(out.len() * dims, queries.len() / dims * rows.len(), "checked by the caller");
+    // The first queries bring the rows from memory, the others have them in a cache that is near.
+    let near = ROWS * dims * size_of::<E>();
+    let (mut queries, mut out, mut ahead) = (queries, out, SCAN_BYTES_AHEAD.max(near));
+    while queries.len() >= QUERIES * dims {
+        let (some, later) = queries.split_at(QUERIES * dims);
+        let (some_out, later_out) = out.split_at_mut(QUERIES * count);
+        // SAFETY: `some` holds `QUERIES` queries, `some_out` their places; the caller vouches for the rest.
+        unsafe { tiles::<E, L, R, QUERIES, ROWS>(some.as_ptr(), dims, rows, some_out, ahead) };
+        (queries, out, ahead) = (later, later_out, near);
+    }
+    while queries.len() >= 2 * dims {
+        let (some, later) = queries.split_at(2 * dims);
+        let (some_out, later_out) = out.split_at_mut(2 * count);
+        // SAFETY: as above, for two queries.
+        unsafe { tiles::<E, L, R, 2, ROWS>(some.as_ptr(), dims, rows, some_out, ahead) };
+        (queries, out, ahead) = (later, later_out, near);
+    }
+    if !queries.is_empty() {
+        // SAFETY: one query is left; the caller vouches for the rest.
+        unsafe { tiles::<E, L, R, 1, ROWS>(queries.as_ptr(), dims, rows, out, ahead) };
     }
 }

@@ -80,6 +80,7 @@ pub struct Kernels<E> {
     one: OneFn<E>,
     gather: GatherFn<E>,
     scan: ScanFn<E>,
+    scan_many: ScanManyFn<E>,
 }
 
 /// `one(query, row)`; needs equal lengths and the instruction set.
@@ -89,6 +90,9 @@ type OneFn<E> = unsafe fn(&[f32], &[E]) -> f32;
 type GatherFn<E> = unsafe fn(&[f32], &[E], &[u32], &mut [f32]);
 /// `scan(query, rows, out)`; needs a non-empty query, as many rows as `out` has elements, and the instruction set.
 type ScanFn<E> = unsafe fn(&[f32], &[E], &mut [f32]);
+/// `scan_many(queries, dims, rows, out)`; needs dimensions, whole queries and rows, an `out` with a place for each query and
+/// row, and the instruction set.
+type ScanManyFn<E> = unsafe fn(&[f32], usize, &[E], &mut [f32]);
 
 impl<E: Element> Kernels<E> {
     /// The instruction set: `avx512`, `avx2`, `neon` or `portable`.
@@ -138,6 +142,24 @@ impl<E: Element> Kernels<E> {
         assert_eq!(Some(rows.len()), out.len().checked_mul(query.len()), "one result for each row");
         // SAFETY: the query is not empty, `rows` holds `out.len()` rows, and a `Kernels` exists only where its instruction set does.
         unsafe { (self.scan)(query, rows, out) }
+    }
+
+    /// The sum for each of several queries and each row, both of `dims` elements: that of query `q` and row `r` into
+    /// `out[q * (rows.len() / dims) + r]`. It is the sum that [`scan`](Kernels::scan) gives, to the bit.
+    ///
+    /// Rows are read once for every few queries and should stay in a cache meanwhile: ask for a block of them at a time.
+    ///
+    /// # Panics
+    /// If `dims` is 0, or `queries`, `rows` and `out` do not fit each other.
+    #[inline]
+    pub fn scan_many(&self, queries: &[f32], dims: usize, rows: &[E], out: &mut [f32]) {
+        assert!(dims > 0, "a row has at least one dimension");
+        assert!(queries.len().is_multiple_of(dims) && rows.len().is_multiple_of(dims), "whole vectors");
+        let results = (queries.len() / dims).checked_mul(rows.len() / dims);
+        assert_eq!(results, Some(out.len()), "one result for each query and row");
+        // SAFETY: there are dimensions, queries and rows are whole, `out` has a place for each pair, and a `Kernels` exists
+        // only where its instruction set does.
+        unsafe { (self.scan_many)(queries, dims, rows, out) }
     }
 }
 

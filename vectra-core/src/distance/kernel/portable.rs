@@ -83,6 +83,7 @@ impl<E: Element, R: Reduce + 'static> Table<E, R> {
         one: generic::one::<E, f32x8, R>,
         gather: generic::gather::<E, f32x8, R>,
         scan: generic::scan::<E, f32x8, R, 1>,
+        scan_many: generic::scan_many::<E, f32x8, R, 2, 2>,
     };
 }
 

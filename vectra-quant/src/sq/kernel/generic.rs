@@ -7,11 +7,19 @@
     reason = "a call across a target_feature boundary would pass registers through memory"
 )]
 
+use vectra_core::memory::prefetch_at;
+
 use super::super::manhattan;
 use super::Kernels;
 
 /// Sums kept in flight within a row. Few, as rows are short and processors overlap one row with the next.
 const ACCUMULATORS: usize = 2;
+
+/// Rows that a scan takes at once.
+const ROWS: usize = 4;
+
+/// How far ahead of the rows being summed a scan asks for lines: beyond the page at which the hardware's own prefetch stops.
+const SCAN_BYTES_AHEAD: usize = 8 << 10;
 
 /// Registers of `i32` sums that take [`WIDTH`](Sums::WIDTH) codes a step.
 ///
@@ -32,6 +40,13 @@ pub(super) trait Sums: Copy {
 
     /// The sum of the sums.
     unsafe fn total(self) -> i32;
+
+    /// The [`total`](Sums::total) of each.
+    #[inline(always)]
+    unsafe fn totals(all: [Self; ROWS]) -> [i32; ROWS] {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { [all[0].total(), all[1].total(), all[2].total(), all[3].total()] }
+    }
 }
 
 /// The sum over `len` codes.
@@ -99,9 +114,45 @@ pub(super) unsafe fn gather<S: Sums>(
 #[inline(always)]
 pub(super) unsafe fn scan<S: Sums>(query: &[i8], rows: &[u8], stride: usize, out: &mut [i32]) {
     debug_assert!(query.len() <= stride, "checked by the caller");
-    for (row, out) in rows.chunks_exact(stride).zip(out) {
+    let whole = out.len() - out.len() % ROWS;
+    let (grouped, single) = rows.split_at(whole * stride);
+    let (grouped_out, single_out) = out.split_at_mut(whole);
+    for (rows, out) in grouped.chunks_exact(ROWS * stride).zip(grouped_out.chunks_exact_mut(ROWS)) {
+        prefetch_at(rows.as_ptr().wrapping_add(SCAN_BYTES_AHEAD), rows.len());
+        // SAFETY: there are `ROWS` rows no shorter than the query; the caller vouches for the instruction set.
+        out.copy_from_slice(&unsafe { group::<S>(query.as_ptr(), rows.as_ptr(), stride, query.len()) });
+    }
+    for (row, out) in single.chunks_exact(stride).zip(single_out) {
         // SAFETY: a row is no shorter than the query; the caller vouches for the instruction set.
         *out = unsafe { pair::<S>(query.as_ptr(), row.as_ptr(), query.len()) };
+    }
+}
+
+/// The sums over `len` codes of `ROWS` rows, `stride` bytes apart: the query is loaded once for all of them.
+///
+/// # Safety
+/// `len` bytes must be readable at the query and each row, and the instruction set of `S` present.
+#[inline(always)]
+unsafe fn group<S: Sums>(query: *const i8, rows: *const u8, stride: usize, len: usize) -> [i32; ROWS] {
+    // SAFETY: every step ends at or before `len` or within the padded arrays; the caller vouches for the rest.
+    unsafe {
+        let mut sums = [S::zero(); ROWS];
+        let mut at = 0;
+        while at + S::WIDTH <= len {
+            for (r, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.step(query.add(at), rows.add(r * stride + at));
+            }
+            at += S::WIDTH;
+        }
+        if at < len {
+            let (mut last_query, mut last_codes) = ([0_i8; 64], [0_u8; 64]);
+            std::ptr::copy_nonoverlapping(query.add(at), last_query.as_mut_ptr(), len - at);
+            for (r, sum) in sums.iter_mut().enumerate() {
+                std::ptr::copy_nonoverlapping(rows.add(r * stride + at), last_codes.as_mut_ptr(), len - at);
+                *sum = sum.step(last_query.as_ptr(), last_codes.as_ptr());
+            }
+        }
+        S::totals(sums)
     }
 }
 

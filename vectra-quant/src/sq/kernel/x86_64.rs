@@ -9,6 +9,7 @@ use std::arch::x86_64::{
     _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16, _mm256_dpbusd_avx_epi32,
     _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_setzero_si256, _mm512_add_epi32,
     _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_setzero_si512,
+    _mm512_shuffle_epi32, _mm512_shuffle_i32x4, _mm512_storeu_si512,
 };
 
 use super::super::manhattan;
@@ -46,6 +47,24 @@ impl Sums for Vnni512 {
     #[target_feature(enable = "avx512f,avx512vnni")]
     unsafe fn total(self) -> i32 {
         _mm512_reduce_add_epi32(self.0)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn totals([a, b, c, d]: [Self; 4]) -> [i32; 4] {
+        let halves = |x: Self, y: Self| {
+            let low = _mm512_shuffle_i32x4::<0b01_00_01_00>(x.0, y.0);
+            _mm512_add_epi32(low, _mm512_shuffle_i32x4::<0b11_10_11_10>(x.0, y.0))
+        };
+        let (ab, cd) = (halves(a, b), halves(c, d));
+        let low = _mm512_shuffle_i32x4::<0b10_00_10_00>(ab, cd);
+        let four = _mm512_add_epi32(low, _mm512_shuffle_i32x4::<0b11_01_11_01>(ab, cd));
+        let two = _mm512_add_epi32(four, _mm512_shuffle_epi32::<0b01_00_11_10>(four));
+        let one = _mm512_add_epi32(two, _mm512_shuffle_epi32::<0b10_11_00_01>(two));
+        let mut lanes = [0; 16];
+        // SAFETY: the array has room for sixteen lanes.
+        unsafe { _mm512_storeu_si512(lanes.as_mut_ptr().cast(), one) };
+        [lanes[0], lanes[4], lanes[8], lanes[12]]
     }
 }
 

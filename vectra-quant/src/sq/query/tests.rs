@@ -208,3 +208,46 @@ proptest! {
         }
     }
 }
+
+/// Prints nanoseconds per row of a scan of 16,384 rows of 384 components; run with
+/// `cargo test --release -p vectra-quant time_per_row -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement, not a check"]
+#[allow(clippy::disallowed_methods, reason = "measures real time and asserts nothing")]
+fn time_per_row() {
+    const ROWS: usize = 16_384;
+    let mut dice = Dice::new(5);
+    let codec = Sq8::new(384, Metric::Cosine);
+    let mut vector = || -> Vec<f32> { (0..384).map(|_| dice.uniform() - 0.5).collect() };
+    let query = codec.bind(&vector());
+    let mut rows = vectra_core::memory::AlignedBuf::zeroed(ROWS * codec.row_bytes());
+    rows.chunks_exact_mut(codec.row_bytes()).for_each(|row| codec.encode(&vector(), row));
+    let (mut out, mut products) = (vec![0.0; ROWS], vec![0; ROWS]);
+    let best = |call: &mut dyn FnMut()| {
+        let time = |_| {
+            let start = std::time::Instant::now();
+            call();
+            start.elapsed()
+        };
+        (0..200).map(time).min().expect("some runs").as_nanos() as f64 / ROWS as f64
+    };
+    let Side::Codes { codes, .. } = &query.side else { unreachable!("cosine compares codes") };
+    for kernel in super::super::kernel::all_kernels() {
+        let scan = best(&mut || kernel.scan(codes, &rows, codec.row_bytes(), &mut products));
+        let part = ROWS / 16;
+        let near = &rows[..part * codec.row_bytes()];
+        let hot = 16.0 * best(&mut || kernel.scan(codes, near, codec.row_bytes(), &mut products[..part]));
+        eprintln!("{:10} products {scan:6.2}, in the second-level cache {hot:6.2}", kernel.name());
+    }
+    let all = best(&mut || query.scan(&rows, &mut out));
+    let equal = best(&mut || _ = std::hint::black_box(rows[..rows.len() / 2] == rows[rows.len() / 2..]));
+    let sum = best(&mut || {
+        let words: &[u64] = rows.as_pod().expect("whole words");
+        let mut sums = [0_u64; 32];
+        for words in words.as_chunks::<32>().0 {
+            sums.iter_mut().zip(words).for_each(|(sum, word)| *sum = sum.wrapping_add(*word));
+        }
+        std::hint::black_box(sums);
+    });
+    eprintln!("distances {all:6.2}; summing {sum:6.2}, comparing halves {equal:6.2}");
+}
