@@ -2,6 +2,7 @@
 
 use crate::admit::mask_of_len;
 use crate::pool::Pool;
+use crate::topk::Neighbor;
 
 /// Holds one vector (or code) per slot and can score them against a query.
 ///
@@ -35,6 +36,31 @@ pub trait VectorStore: Sync {
     /// # Panics
     /// If `slot` is out of range.
     fn bind_slot(&self, slot: u32) -> Self::Scorer<'_>;
+
+    /// Whether a graph is best built from groups of near rows: [`nearest_among`](Self::nearest_among) takes a small part of
+    /// the time that as many single distances would take, and two rows near to a third are near to each other (which an
+    /// inner product does not promise).
+    fn forms_groups(&self) -> bool {
+        false
+    }
+
+    /// The `k` nearest of `columns`, which are distinct, for each of `rows`, itself left out; `give` is called with the
+    /// position in `rows`, ascending, and what is nearest to that row, nearest first (ties by slot). A distance that is not
+    /// a number is never given.
+    ///
+    /// Distances are those of [`between`](Self::between), computed one after the other unless a store knows better.
+    ///
+    /// # Panics
+    /// If a slot is out of range.
+    fn nearest_among(
+        &self,
+        rows: &[u32],
+        columns: &[u32],
+        k: usize,
+        give: &mut dyn FnMut(usize, &[Neighbor]),
+    ) {
+        by_scoring(self, rows, columns, k, give);
+    }
 
     /// The distance between two stored vectors.
     ///
@@ -117,6 +143,30 @@ impl<'a> Expansion<'a> {
             left &= left - 1;
         }
         Self { node, slots: &buffer[..count], lanes }
+    }
+}
+
+/// [`VectorStore::nearest_among`] one row after the other.
+pub fn by_scoring<V: VectorStore + ?Sized>(
+    store: &V,
+    rows: &[u32],
+    columns: &[u32],
+    k: usize,
+    give: &mut dyn FnMut(usize, &[Neighbor]),
+) {
+    let (mut pool, mut nearest, mut distances) = (Pool::default(), Vec::new(), [0.0; 64]);
+    for (i, row) in rows.iter().enumerate() {
+        let mut scorer = store.bind_slot(*row);
+        // One more, as the row itself may be among them.
+        pool.reset(k + 1);
+        for slots in columns.chunks(64) {
+            let distances = &mut distances[..slots.len()];
+            scorer.score_all(slots, distances);
+            pool.offer(slots, distances, pool.bound());
+        }
+        nearest.clear();
+        nearest.extend(pool.iter().filter(|near| near.slot != *row).take(k));
+        give(i, &nearest);
     }
 }
 

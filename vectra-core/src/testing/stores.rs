@@ -13,7 +13,7 @@ use crate::topk::Neighbor;
 /// A distance may be wrong by `tolerance` times the largest value that the metric could take between vectors of
 /// these norms: 1 for cosine, `(|q| + max |x|)^2` for L2, `|q| max |x|` for dot, `|q|_1 + max |x|_1` for L1.
 /// Everything else is exact: `expand` gives the bits of `score`, offers what it was asked and what the bound allows
-/// and nothing else; `between` is symmetric.
+/// and nothing else; `between` is symmetric; `nearest_among` finds what the distances one by one say.
 pub fn vector_store_conformance<S: VectorStore>(store: &S, vectors: &[f32], metric: Metric, tolerance: f64) {
     let oracle = Oracle::new(vectors, store.dim(), metric);
     assert_eq!(store.len(), oracle.len() as usize, "a slot for each vector");
@@ -29,6 +29,7 @@ pub fn vector_store_conformance<S: VectorStore>(store: &S, vectors: &[f32], metr
         scores_are_distances(store, &oracle, &query, allowed);
         expansion_equals_scores(store, &query, &mut dice);
         stored_vectors_are_queries(store, &oracle, &mut dice, allowed);
+        the_nearest_among_some_are_found(store, &mut dice);
     }
     bindings_are_independent(store, &oracle);
 }
@@ -118,6 +119,28 @@ fn stored_vectors_are_queries<S: VectorStore>(store: &S, oracle: &Oracle<'_>, di
                 );
             }
         }
+    }
+}
+
+fn the_nearest_among_some_are_found<S: VectorStore>(store: &S, dice: &mut Dice) {
+    let some = |dice: &mut Dice| (0..70).map(|_| dice.below(store.len()) as u32).collect::<Vec<u32>>();
+    let (rows, mut columns) = (some(dice), some(dice));
+    columns.sort_unstable();
+    columns.dedup();
+    for k in [0, 1, 4, columns.len()] {
+        let mut next = 0;
+        store.nearest_among(&rows, &columns, k, &mut |i, nearest| {
+            assert_eq!(i, next, "rows in their order");
+            next += 1;
+            let mut scorer = store.bind_slot(rows[i]);
+            let others = columns.iter().filter(|slot| **slot != rows[i]);
+            let mut expected: Vec<Neighbor> =
+                others.map(|slot| Neighbor { distance: scorer.score(*slot), slot: *slot }).collect();
+            expected.sort();
+            expected.truncate(k);
+            assert_eq!(nearest, expected, "the {k} nearest of {columns:?} to {}", rows[i]);
+        });
+        assert_eq!(next, rows.len(), "every row is answered");
     }
 }
 
@@ -242,6 +265,7 @@ impl<I: AnnIndex, S: VectorStore> Check<'_, I, S> {
 mod tests {
     use super::*;
     use crate::index::{Flat, FlatScratch, SearchCounts};
+    use crate::scorer::by_scoring;
     use crate::testing::oracle::uniform;
     use crate::vector::dense::DenseStore;
 
@@ -253,6 +277,7 @@ mod tests {
         LeavesOneOut,
         IgnoresBound,
         Asymmetric,
+        MissesNeighbours,
         Unsorted,
         IgnoresAdmit,
         KeepsLeftovers,
@@ -300,6 +325,17 @@ mod tests {
             let mut scorer = self.0.bind_slot(slot);
             let factor = if self.1 == Fault::Asymmetric { 1.0 + slot as f32 * f32::EPSILON } else { 1.0 };
             BrokenScorer(Box::new(move |slot| scorer.score(slot) * factor), self.1)
+        }
+
+        fn nearest_among(
+            &self,
+            rows: &[u32],
+            columns: &[u32],
+            k: usize,
+            give: &mut dyn FnMut(usize, &[Neighbor]),
+        ) {
+            let missed = usize::from(self.1 == Fault::MissesNeighbours);
+            by_scoring(self, rows, &columns[missed..], k, give);
         }
     }
 
@@ -354,10 +390,11 @@ mod tests {
     #[test]
     fn each_fault_is_found() {
         use Fault::{
-            Asymmetric, IgnoresAdmit, IgnoresBound, KeepsLeftovers, LeavesOneOut, Unsorted, WrongDistance,
+            Asymmetric, IgnoresAdmit, IgnoresBound, KeepsLeftovers, LeavesOneOut, MissesNeighbours, Unsorted,
+            WrongDistance,
         };
-        let stores =
-            [WrongDistance, LeavesOneOut, IgnoresBound, Asymmetric].map(|f| (f, check_store as fn(Fault)));
+        let stores = [WrongDistance, LeavesOneOut, IgnoresBound, Asymmetric, MissesNeighbours]
+            .map(|f| (f, check_store as fn(Fault)));
         let indexes = [Unsorted, IgnoresAdmit, KeepsLeftovers].map(|f| (f, check_index as fn(Fault)));
         for (i, (fault, check)) in stores.into_iter().chain(indexes).enumerate() {
             assert!(std::panic::catch_unwind(|| check(fault)).is_err(), "fault {i} went unnoticed");

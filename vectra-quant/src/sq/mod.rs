@@ -5,6 +5,8 @@
 //! and a query encoded once can be compared with the codes of every segment.
 
 mod codec;
+mod cross;
+mod formula;
 pub mod kernel;
 mod manhattan;
 mod query;

@@ -4,6 +4,7 @@ use vectra_core::Metric;
 use vectra_core::memory::prefetch;
 
 use super::codec::{Sq8, encode};
+use super::formula::distance;
 use super::kernel::{Kernels, kernels};
 use super::row::{BIAS, Factors};
 
@@ -187,16 +188,7 @@ impl Sq8Query {
     /// The distance, from the product of the signed codes.
     #[inline]
     fn finish(&self, product: i32, row: &Factors) -> f32 {
-        let (q, x, dim) = (&self.factors, row, self.codec.dim() as f32);
-        let product = q.step * x.step * product as f32;
-        if self.codec.metric() == Metric::Dot {
-            return -(q.mid * x.mid * dim + (q.mid * x.sum + x.mid * q.sum) + product);
-        }
-        let offset = q.mid - x.mid;
-        let squared = offset * (dim * offset + 2.0 * (q.sum - x.sum)) + (q.energy + x.energy - 2.0 * product);
-        // Rounding may take the distance of equal codes below zero.
-        let squared = if squared < 0.0 { 0.0 } else { squared };
-        if self.codec.metric() == Metric::Cosine { 0.5 * squared } else { squared }
+        distance(self.codec.metric(), self.codec.dim() as f32, &self.factors, row, product)
     }
 }
 

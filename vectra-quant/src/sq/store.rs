@@ -5,9 +5,11 @@ use std::fmt;
 
 use vectra_core::io::Blob;
 use vectra_core::pool::Pool;
-use vectra_core::scorer::{Expansion, Scorer, VectorStore, expand_gathered};
+use vectra_core::scorer::{Expansion, Scorer, VectorStore, by_scoring, expand_gathered};
+use vectra_core::{Metric, Neighbor};
 
 use super::codec::Sq8;
+use super::cross;
 use super::query::Sq8Query;
 use crate::format::{FormatError, HEADER_BYTES, Header, check_length};
 use crate::quantizer::Quantizer;
@@ -58,6 +60,21 @@ impl<'a> Sq8Rows<'a> {
         Sq8Scorer { rows: self, query: Cow::Borrowed(query) }
     }
 
+    /// See [`VectorStore::nearest_among`].
+    fn each_nearest_among(
+        self,
+        rows: &[u32],
+        columns: &[u32],
+        k: usize,
+        give: &mut dyn FnMut(usize, &[Neighbor]),
+    ) {
+        if self.codec.metric() == Metric::L1 {
+            by_scoring(&self, rows, columns, k, give);
+        } else {
+            cross::nearest_among(&self, rows, columns, k, give);
+        }
+    }
+
     fn owning_scorer(self, query: Sq8Query) -> Sq8Scorer<'a> {
         Sq8Scorer { rows: self, query: Cow::Owned(query) }
     }
@@ -83,6 +100,20 @@ impl VectorStore for Sq8Rows<'_> {
 
     fn bind_slot(&self, slot: u32) -> Sq8Scorer<'_> {
         self.owning_scorer(Sq8Query::of_row(self.codec, self.row(slot)))
+    }
+
+    fn forms_groups(&self) -> bool {
+        matches!(self.codec.metric(), Metric::Cosine | Metric::L2)
+    }
+
+    fn nearest_among(
+        &self,
+        rows: &[u32],
+        columns: &[u32],
+        k: usize,
+        give: &mut dyn FnMut(usize, &[Neighbor]),
+    ) {
+        (*self).each_nearest_among(rows, columns, k, give);
     }
 }
 
@@ -156,6 +187,20 @@ impl VectorStore for Sq8View {
     fn bind_slot(&self, slot: u32) -> Sq8Scorer<'_> {
         let rows = self.rows();
         rows.owning_scorer(Sq8Query::of_row(self.codec, rows.row(slot)))
+    }
+
+    fn forms_groups(&self) -> bool {
+        matches!(self.codec.metric(), Metric::Cosine | Metric::L2)
+    }
+
+    fn nearest_among(
+        &self,
+        rows: &[u32],
+        columns: &[u32],
+        k: usize,
+        give: &mut dyn FnMut(usize, &[Neighbor]),
+    ) {
+        self.rows().each_nearest_among(rows, columns, k, give);
     }
 }
 

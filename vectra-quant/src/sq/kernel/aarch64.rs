@@ -7,8 +7,8 @@ use std::arch::aarch64::{
 use std::arch::{asm, is_aarch64_feature_detected};
 
 use super::super::manhattan;
-use super::Kernels;
 use super::generic::{self, Sums};
+use super::{Kernels, tile};
 
 #[derive(Clone, Copy)]
 struct Neon([int32x4_t; 2]);
@@ -71,8 +71,16 @@ unsafe fn scan(query: &[i8], rows: &[u8], stride: usize, out: &mut [i32]) {
     unsafe { generic::scan::<Neon>(query, rows, stride, out) }
 }
 
-/// To be handed out only after the feature was detected. Decoding needs no registers beyond the base target's.
-static KERNELS: Kernels = Kernels { name: "neon", one, gather, scan, manhattan: manhattan::distance };
+/// To be handed out only after the feature was detected. What is portable needs no registers beyond the base target's.
+static KERNELS: Kernels = Kernels {
+    name: "neon",
+    one,
+    gather,
+    scan,
+    products: tile::products::<[i32; tile::GROUP]>,
+    finish: |side, columns, products, out| columns.distances(side, products, out),
+    manhattan: manhattan::distance,
+};
 
 /// The kernels that this machine can run, the preferred one first.
 pub(super) fn detected() -> Vec<&'static Kernels> {

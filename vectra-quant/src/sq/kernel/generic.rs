@@ -10,7 +10,7 @@
 use vectra_core::memory::prefetch_at;
 
 use super::super::manhattan;
-use super::Kernels;
+use super::{Kernels, tile};
 
 /// Sums kept in flight within a row. Few, as rows are short and processors overlap one row with the next.
 const ACCUMULATORS: usize = 2;
@@ -195,6 +195,8 @@ pub(super) fn portable() -> &'static Kernels {
         one: one::<Lanes>,
         gather: gather::<Lanes>,
         scan: scan::<Lanes>,
+        products: tile::products::<[i32; tile::GROUP]>,
+        finish: |side, columns, products, out| columns.distances(side, products, out),
         manhattan: manhattan::distance,
     };
     &PORTABLE

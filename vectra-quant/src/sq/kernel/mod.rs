@@ -8,11 +8,20 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use super::formula::{ColumnFactors, Side};
+
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod columns;
 mod generic;
+mod tile;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
+
+pub use columns::Columns;
+
+/// Rows that [`Kernels::products`] takes at a time.
+pub const TILE_ROWS: usize = tile::ROWS;
 
 /// The longest query: beyond it, products of 255 and -128 could leave the range of an `i32`.
 pub const LEN_MAX: usize = super::DIM_MAX;
@@ -26,6 +35,8 @@ pub struct Kernels {
     one: OneFn,
     gather: GatherFn,
     scan: ScanFn,
+    products: ProductsFn,
+    finish: FinishFn,
     manhattan: ManhattanFn,
 }
 
@@ -37,6 +48,10 @@ type GatherFn = unsafe fn(&[i8], &[u8], usize, &[u32], &mut [i32]);
 /// `scan(query, rows, stride, out)`; needs `out.len()` rows, a query no longer than the stride and `LEN_MAX`, and the
 /// instruction set.
 type ScanFn = unsafe fn(&[i8], &[u8], usize, &mut [i32]);
+/// `products(rows, columns, quads, groups, out)`; see [`tile::products`].
+type ProductsFn = unsafe fn([*const i8; TILE_ROWS], *const u8, usize, usize, *mut i32);
+/// `finish(row, columns, products, out)`; needs the instruction set.
+type FinishFn = unsafe fn(&Side, &ColumnFactors, &[i32], &mut [f32]);
 /// `manhattan(query, codes, mid, step)`; needs the instruction set.
 type ManhattanFn = unsafe fn(&[f32], &[u8], f32, f32) -> f32;
 
@@ -93,6 +108,40 @@ impl Kernels {
         // SAFETY: `rows` holds `out.len()` rows, the query fits a row and the limit, and a `Kernels` exists only
         // where its instruction set does.
         unsafe { (self.scan)(query, rows, stride, out) }
+    }
+
+    /// `sum columns_c * rows_r` for each of the columns c, row after row, into `out`.
+    ///
+    /// # Panics
+    /// If a row is not [`Columns::row_len`] codes, that is more than [`LEN_MAX`] and a quad, or `out` does not have
+    /// [`TILE_ROWS`] times [`Columns::padded`] places.
+    #[inline]
+    pub fn products(&self, rows: [&[i8]; TILE_ROWS], columns: &Columns, out: &mut [i32]) {
+        assert!(
+            rows.iter().all(|row| row.len() == columns.row_len()),
+            "rows and columns have different dimensions"
+        );
+        assert!(columns.row_len() <= LEN_MAX.next_multiple_of(4), "longer sums could overflow");
+        assert_eq!(out.len(), TILE_ROWS * columns.padded(), "one result for each row and column");
+        let codes = columns.codes().as_ptr();
+        // SAFETY: the rows have as many quads as the columns, `Columns` holds whole groups of them, `out` has a place for
+        // each pair, and a `Kernels` exists only where its instruction set does.
+        unsafe {
+            (self.products)(
+                rows.map(<[i8]>::as_ptr),
+                codes,
+                columns.quads(),
+                columns.groups(),
+                out.as_mut_ptr(),
+            );
+        }
+    }
+
+    /// The distances of one side to the columns with these factors, from the products of their codes.
+    #[inline]
+    pub(super) fn finish(&self, side: &Side, columns: &ColumnFactors, products: &[i32], out: &mut [f32]) {
+        // SAFETY: a `Kernels` exists only where its instruction set does.
+        unsafe { (self.finish)(side, columns, products, out) }
     }
 
     /// `sum |query_i - (mid + step * (codes_i - 128))|` for one row.

@@ -91,6 +91,58 @@ fn manhattan_is_the_sum_of_differences_for_every_length() {
     }
 }
 
+/// Columns of `count` rows of `len` codes, and four rows of as many codes as they need.
+fn tile(dice: &mut Dice, len: usize, count: usize) -> (Vec<Vec<u8>>, Columns, Vec<Vec<i8>>) {
+    let codes: Vec<Vec<u8>> = (0..count).map(|_| bytes(dice, len + 3)).collect();
+    let mut columns = Columns::default();
+    // An earlier use leaves nothing behind.
+    columns.fill(5, [[9; 5]; 40].iter().map(<[u8; 5]>::as_slice));
+    columns.fill(len, codes.iter().map(Vec::as_slice));
+    let mut rows: Vec<Vec<i8>> = (0..TILE_ROWS).map(|_| signed(dice, len)).collect();
+    rows.iter_mut().for_each(|row| row.resize(columns.row_len(), 99));
+    (codes, columns, rows)
+}
+
+#[test]
+fn products_of_tiles_are_exact_for_every_shape() {
+    let mut dice = Dice::new(4);
+    for (len, count) in [(1, 1), (4, 16), (5, 17), (37, 64), (96, 130), (384, 63), (70, 0)] {
+        let (codes, columns, rows) = tile(&mut dice, len, count);
+        assert_eq!((columns.len(), columns.is_empty()), (count, count == 0));
+        let each: [&[i8]; TILE_ROWS] = std::array::from_fn(|row| rows[row].as_slice());
+        for kernel in all_kernels() {
+            let mut out = vec![-1; TILE_ROWS * columns.padded()];
+            kernel.products(each, &columns, &mut out);
+            for (row, code) in (0..TILE_ROWS).flat_map(|row| (0..count).map(move |code| (row, code))) {
+                let found = out[row * columns.padded() + code];
+                assert_eq!(found, scalar(&rows[row][..len], &codes[code][..len]), "{}", kernel.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn extreme_tiles_neither_saturate_nor_overflow() {
+    for (q, x) in [(i8::MIN, u8::MAX), (i8::MAX, u8::MAX)] {
+        let mut columns = Columns::default();
+        let codes = vec![x; LEN_MAX];
+        columns.fill(LEN_MAX, [codes.as_slice()].into_iter());
+        let row = vec![q; LEN_MAX];
+        for kernel in all_kernels() {
+            let mut out = vec![0; TILE_ROWS * columns.padded()];
+            kernel.products([&row; TILE_ROWS], &columns, &mut out);
+            assert_eq!(out[0], LEN_MAX as i32 * i32::from(q) * i32::from(x), "{}", kernel.name());
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "different dimensions")]
+fn a_row_of_another_length_than_the_columns_panics() {
+    let (_, columns, _) = tile(&mut Dice::new(5), 8, 3);
+    kernels().products([&[0; 4]; TILE_ROWS], &columns, &mut vec![0; TILE_ROWS * columns.padded()]);
+}
+
 #[test]
 fn the_choice_is_the_first_of_all_and_portable_is_the_last() {
     let all = all_kernels();

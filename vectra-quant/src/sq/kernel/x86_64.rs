@@ -7,14 +7,16 @@ use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
     __m256i, __m512i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_shuffle_epi32, _mm256_add_epi32,
     _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16, _mm256_dpbusd_avx_epi32,
-    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_setzero_si256, _mm512_add_epi32,
-    _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_setzero_si512,
-    _mm512_shuffle_epi32, _mm512_shuffle_i32x4, _mm512_storeu_si512,
+    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi32, _mm256_setzero_si256,
+    _mm256_storeu_si256, _mm512_add_epi32, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32,
+    _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi32, _mm512_shuffle_i32x4, _mm512_storeu_si512,
 };
 
+use super::super::formula::{ColumnFactors, Side};
 use super::super::manhattan;
 use super::Kernels;
 use super::generic::{self, Sums};
+use super::tile::{self, Group, QUAD};
 
 /// 512-bit VNNI.
 #[derive(Clone, Copy)]
@@ -146,11 +148,88 @@ impl Sums for Widened {
     }
 }
 
+impl Group for Vnni512 {
+    const WIDE: usize = 4;
+
+    type Quads = __m512i;
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn zero() -> Self {
+        Self(_mm512_setzero_si512())
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn load(codes: *const u8) -> __m512i {
+        // SAFETY: the caller vouches for 64 readable bytes; the load takes any alignment.
+        unsafe { _mm512_loadu_si512(codes.cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn step(self, columns: __m512i, row: [i8; QUAD]) -> Self {
+        Self(_mm512_dpbusd_epi32(
+            self.0,
+            columns,
+            _mm512_set1_epi32(i32::from_ne_bytes(row.map(i8::cast_unsigned))),
+        ))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn store(self, to: *mut i32) {
+        // SAFETY: the caller vouches for room for sixteen sums; the store takes any alignment.
+        unsafe { _mm512_storeu_si512(to.cast(), self.0) }
+    }
+}
+
+/// Eight columns in each register.
+#[derive(Clone, Copy)]
+struct Vnni256Pair([__m256i; 2]);
+
+impl Group for Vnni256Pair {
+    const WIDE: usize = 1;
+
+    type Quads = [__m256i; 2];
+
+    #[inline]
+    #[target_feature(enable = "avx2,avxvnni")]
+    unsafe fn zero() -> Self {
+        Self([_mm256_setzero_si256(); 2])
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,avxvnni")]
+    unsafe fn load(codes: *const u8) -> [__m256i; 2] {
+        // SAFETY: the caller vouches for 64 readable bytes; the loads take any alignment.
+        unsafe { [_mm256_loadu_si256(codes.cast()), _mm256_loadu_si256(codes.add(32).cast())] }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,avxvnni")]
+    unsafe fn step(self, columns: [__m256i; 2], row: [i8; QUAD]) -> Self {
+        let row = _mm256_set1_epi32(i32::from_ne_bytes(row.map(i8::cast_unsigned)));
+        let Self([low, high]) = self;
+        Self([_mm256_dpbusd_avx_epi32(low, columns[0], row), _mm256_dpbusd_avx_epi32(high, columns[1], row)])
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,avxvnni")]
+    unsafe fn store(self, to: *mut i32) {
+        // SAFETY: the caller vouches for room for sixteen sums; the stores take any alignment.
+        unsafe {
+            _mm256_storeu_si256(to.cast(), self.0[0]);
+            _mm256_storeu_si256(to.add(8).cast(), self.0[1]);
+        }
+    }
+}
+
 /// The entry points of one instruction set: the generic loop compiled with its features.
 macro_rules! entry_points {
-    ($module:ident, $features:literal, $sums:ident) => {
+    ($module:ident, $features:literal, $sums:ident, $group:ty) => {
         mod $module {
-            use super::{Kernels, generic, manhattan};
+            use super::{ColumnFactors, Kernels, Side, generic, manhattan, tile};
 
             #[target_feature(enable = $features)]
             unsafe fn one(query: &[i8], codes: &[u8]) -> i32 {
@@ -175,15 +254,32 @@ macro_rules! entry_points {
                 manhattan::distance(query, codes, mid, step)
             }
 
+            #[target_feature(enable = $features)]
+            unsafe fn products(
+                rows: [*const i8; tile::ROWS],
+                columns: *const u8,
+                quads: usize,
+                groups: usize,
+                out: *mut i32,
+            ) {
+                // SAFETY: the contract is the same.
+                unsafe { tile::products::<$group>(rows, columns, quads, groups, out) }
+            }
+
+            #[target_feature(enable = $features)]
+            fn finish(side: &Side, columns: &ColumnFactors, products: &[i32], out: &mut [f32]) {
+                columns.distances(side, products, out);
+            }
+
             /// To be handed out only after the features were detected.
             pub(super) static KERNELS: Kernels =
-                Kernels { name: stringify!($module), one, gather, scan, manhattan: l1 };
+                Kernels { name: stringify!($module), one, gather, scan, products, finish, manhattan: l1 };
         }
     };
 }
-entry_points!(avx512vnni, "avx512f,avx512vnni", Vnni512);
-entry_points!(avxvnni, "avx2,avxvnni", Vnni256);
-entry_points!(avx2, "avx2", Widened);
+entry_points!(avx512vnni, "avx512f,avx512vnni", Vnni512, super::Vnni512);
+entry_points!(avxvnni, "avx2,avxvnni", Vnni256, super::Vnni256Pair);
+entry_points!(avx2, "avx2", Widened, [i32; tile::GROUP]);
 
 /// The kernels that this machine can run, the preferred one first.
 pub(super) fn detected() -> Vec<&'static Kernels> {

@@ -123,6 +123,9 @@ proptest! {
                 let mut scorer = view.bind(&[0.5; 30]);
                 scorer.fetch(&expansion);
                 scorer.expand(&expansion, f32::INFINITY, &mut pool);
+                view.nearest_among(&slots, &slots, 3, &mut |_, nearest| {
+                    assert!(nearest.iter().all(|near| !near.distance.is_nan()));
+                });
                 for slot in slots { view.between(slot, 0); }
             }
         }

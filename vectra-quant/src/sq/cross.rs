@@ -1,0 +1,142 @@
+//! Every one of some rows with every one of some others: the nearest of each.
+
+use vectra_core::memory::prefetch;
+use vectra_core::{Metric, Neighbor};
+
+use super::formula::{ColumnFactors, Side};
+use super::kernel::{Columns, Kernels, TILE_ROWS, kernels};
+use super::row::{BIAS, Factors};
+use super::store::Sq8Rows;
+
+/// Minima that are kept apart while distances are looked through.
+const LANES: usize = 64;
+
+/// Rows whose memory is asked for while columns are packed.
+const AHEAD: usize = 6;
+
+/// Distances that are compared with a bound at a time.
+const BLOCK: usize = 16;
+
+/// For each row of `rows` the `k` nearest of `columns`, itself left out; not for L1, which has no products.
+pub(super) fn nearest_among(
+    store: &Sq8Rows<'_>,
+    rows: &[u32],
+    columns: &[u32],
+    k: usize,
+    give: &mut dyn FnMut(usize, &[Neighbor]),
+) {
+    let mut cross = Cross::new(store, columns);
+    let mut nearest = Vec::new();
+    for (tile, slots) in rows.chunks(TILE_ROWS).enumerate() {
+        cross.meet(slots);
+        for (i, slot) in slots.iter().enumerate() {
+            select(cross.distances(i), columns, *slot, k, &mut nearest);
+            give(tile * TILE_ROWS + i, &nearest);
+        }
+    }
+}
+
+/// Columns, and the rows that meet them.
+struct Cross<'a> {
+    store: &'a Sq8Rows<'a>,
+    kernels: &'static Kernels,
+    columns: Columns,
+    factors: ColumnFactors,
+    rows: [Vec<i8>; TILE_ROWS],
+    sides: [Side; TILE_ROWS],
+    products: Vec<i32>,
+    distances: Vec<f32>,
+}
+
+impl<'a> Cross<'a> {
+    fn new(store: &'a Sq8Rows<'a>, slots: &[u32]) -> Self {
+        let codec = store.codec();
+        debug_assert!(codec.metric() != Metric::L1, "L1 is not a matter of products");
+        let mut columns = Columns::default();
+        let rows = slots.iter().enumerate().map(|(i, slot)| {
+            prefetch(slots.get(i + AHEAD).map(|ahead| store.row(*ahead)).unwrap_or_default());
+            store.row(*slot)
+        });
+        columns.fill(codec.dim(), rows);
+        let mut factors = ColumnFactors::new(codec.metric(), codec.dim());
+        factors.fill(slots.iter().map(|slot| Factors::read(store.row(*slot))));
+        let (row_len, padded) = (columns.row_len(), columns.padded());
+        Self {
+            store,
+            kernels: kernels(),
+            columns,
+            factors,
+            rows: std::array::from_fn(|_| vec![0; row_len]),
+            sides: [Side::default(); TILE_ROWS],
+            products: vec![0; TILE_ROWS * padded],
+            distances: vec![0.0; TILE_ROWS * padded],
+        }
+    }
+
+    /// Computes the distances of at most [`TILE_ROWS`] rows to all columns.
+    fn meet(&mut self, slots: &[u32]) {
+        for ((slot, codes), side) in slots.iter().zip(&mut self.rows).zip(&mut self.sides) {
+            let row = self.store.row(*slot);
+            codes
+                .iter_mut()
+                .zip(&row[..self.store.codec().dim()])
+                .for_each(|(to, code)| *to = (code ^ 0x80) as i8);
+            let sum: i32 = codes.iter().map(|code| i32::from(*code)).sum();
+            *side = Side { factors: Factors::read(row), bias: BIAS * sum };
+        }
+        self.kernels.products(self.rows.each_ref().map(Vec::as_slice), &self.columns, &mut self.products);
+        let padded = self.columns.padded();
+        let results = self.products.chunks(padded).zip(self.distances.chunks_mut(padded));
+        for (side, (products, distances)) in self.sides.iter().zip(results).take(slots.len()) {
+            self.kernels.finish(side, &self.factors, products, distances);
+        }
+    }
+
+    /// The distances of the i-th row that [`meet`](Self::meet) was given.
+    fn distances(&self, i: usize) -> &[f32] {
+        &self.distances[i * self.columns.padded()..][..self.columns.len()]
+    }
+}
+
+/// Puts the `k` nearest of `columns` but `own` into `nearest`, in order; `distances` has one for each.
+fn select(distances: &[f32], columns: &[u32], own: u32, k: usize, nearest: &mut Vec<Neighbor>) {
+    nearest.clear();
+    // One more, as the row itself may be among them.
+    let bound = bound(distances, k + 1);
+    let mut offer = |first: usize, block: &[f32]| {
+        // Without an early exit, so that a block is one comparison; few blocks hold anything.
+        if block.iter().map(|distance| u32::from(*distance <= bound)).sum::<u32>() > 0 {
+            for (distance, slot) in block.iter().zip(&columns[first..]) {
+                if *distance <= bound && *slot != own {
+                    nearest.push(Neighbor { distance: *distance, slot: *slot });
+                }
+            }
+        }
+    };
+    let (blocks, rest) = distances.as_chunks::<BLOCK>();
+    blocks.iter().enumerate().for_each(|(at, block)| offer(at * BLOCK, block));
+    offer(blocks.len() * BLOCK, rest);
+    if nearest.len() > k && k > 0 {
+        nearest.select_nth_unstable(k - 1);
+    }
+    nearest.truncate(k);
+    nearest.sort_unstable();
+}
+
+/// A distance that at least `count` of the distances are within, if there are so many: the `count`-th of the least of
+/// each lane.
+fn bound(distances: &[f32], count: usize) -> f32 {
+    if count > LANES || distances.len() < LANES {
+        return f32::INFINITY;
+    }
+    let mut least = [f32::INFINITY; LANES];
+    for block in distances.chunks(LANES) {
+        for (least, distance) in least.iter_mut().zip(block) {
+            *least = if *distance < *least { *distance } else { *least };
+        }
+    }
+    *least.select_nth_unstable_by(count - 1, f32::total_cmp).1
+}
+
+#[cfg(test)]
+mod tests;
