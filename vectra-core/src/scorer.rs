@@ -45,8 +45,9 @@ pub trait VectorStore: Sync {
     }
 
     /// The `k` nearest of `columns`, which are distinct, for each of `rows`, itself left out; `give` is called with the
-    /// position in `rows`, ascending, and what is nearest to that row, nearest first (ties by slot). A distance that is not
-    /// a number is never given.
+    /// position in `rows`, ascending, and what is nearest to that row, nearest first. Equal distances come in the order of
+    /// the slots after the row's own and then of those before it: rows that are all alike do not all take the same few. A
+    /// distance that is not a number is never given.
     ///
     /// Distances are those of [`between`](Self::between), computed one after the other unless a store knows better.
     ///
@@ -154,20 +155,31 @@ pub fn by_scoring<V: VectorStore + ?Sized>(
     k: usize,
     give: &mut dyn FnMut(usize, &[Neighbor]),
 ) {
-    let (mut pool, mut nearest, mut distances) = (Pool::default(), Vec::new(), [0.0; 64]);
+    let (mut distances, mut nearest) = (vec![0.0; columns.len()], Vec::new());
     for (i, row) in rows.iter().enumerate() {
-        let mut scorer = store.bind_slot(*row);
-        // One more, as the row itself may be among them.
-        pool.reset(k + 1);
-        for slots in columns.chunks(64) {
-            let distances = &mut distances[..slots.len()];
-            scorer.score_all(slots, distances);
-            pool.offer(slots, distances, pool.bound());
-        }
+        store.bind_slot(*row).score_all(columns, &mut distances);
         nearest.clear();
-        nearest.extend(pool.iter().filter(|near| near.slot != *row).take(k));
+        let pairs =
+            columns.iter().zip(&distances).filter(|(slot, distance)| *slot != row && !distance.is_nan());
+        nearest.extend(pairs.map(|(slot, distance)| Neighbor { distance: *distance, slot: *slot }));
+        keep_nearest(*row, k, &mut nearest);
         give(i, &nearest);
     }
+}
+
+/// Keeps the `k` nearest to the row at `own` of those `found`, in the order of [`VectorStore::nearest_among`].
+pub fn keep_nearest(own: u32, k: usize, found: &mut Vec<Neighbor>) {
+    let order = |a: &Neighbor, b: &Neighbor| {
+        let after = |near: &Neighbor| near.slot.wrapping_sub(own);
+        a.distance.total_cmp(&b.distance).then_with(|| after(a).cmp(&after(b)))
+    };
+    // Few are sorted as quickly as they are divided.
+    if k > 0 && found.len() > 4 * k {
+        found.select_nth_unstable_by(k - 1, order);
+        found.truncate(k);
+    }
+    found.sort_unstable_by(order);
+    found.truncate(k);
 }
 
 /// [`Scorer::expand`] for stores that score many slots in one call: `gather` fills in the distances of the slots it is
@@ -199,6 +211,18 @@ mod tests {
         assert_eq!((expansion.node, expansion.slots, expansion.lanes), (7, &[10, 40][..], 0b1010));
         assert_eq!(Expansion::whole(1, &[5, 6, 7]).lanes, 0b111);
         assert!(Expansion::some(0, &[], 0, &mut [0; 64]).slots.is_empty());
+    }
+
+    #[test]
+    fn equal_distances_are_ordered_from_the_own_slot_on() {
+        let at = |distance: f32, slot: u32| Neighbor { distance, slot };
+        for count in [6, 40] {
+            let mut found: Vec<Neighbor> = (0..count).map(|slot| at(1.0, slot)).collect();
+            found.push(at(0.5, 90));
+            keep_nearest(count - 2, 4, &mut found);
+            assert_eq!(found, [at(0.5, 90), at(1.0, count - 2), at(1.0, count - 1), at(1.0, 0)]);
+        }
+        keep_nearest(3, 0, &mut vec![at(1.0, 2)]);
     }
 
     #[test]

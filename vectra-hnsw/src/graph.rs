@@ -119,6 +119,14 @@ impl Graph {
         }
     }
 
+    /// The first slot of the highest level as the entry; `None` without rows.
+    pub(crate) fn highest(&self) -> Option<Entry> {
+        // The last of those that are equal is what `max_by_key` gives.
+        let first = (self.rows > 0).then(|| self.entry_at(0));
+        let uppers = self.uppers.iter().rev().map(|upper| self.entry_at(upper.slot));
+        first.into_iter().chain(uppers).max_by_key(|entry| entry.level)
+    }
+
     /// The nodes with upper layers, by ordinal.
     pub(crate) fn uppers(&self) -> &[Upper] {
         &self.uppers

@@ -6,7 +6,7 @@ use vectra_core::index::{AnnIndex, SearchCounts, SearchParams};
 use vectra_core::scorer::{Scorer, VectorStore};
 
 use crate::build::insert::{InsertScratch, insert};
-use crate::build::{BuildError, parallel, repair};
+use crate::build::{BuildError, bulk, parallel, repair};
 use crate::graph::{Graph, Links};
 use crate::params::{Params, ParamsError};
 use crate::scratch::Scratch;
@@ -63,7 +63,11 @@ impl Hnsw {
         let mut hnsw = Self::new(*params)?;
         let rows = u32::try_from(store.len()).ok().filter(|rows| *rows <= vectra_core::pool::SLOTS_MAX);
         hnsw.graph.grow(rows.ok_or(BuildError::TooManyRows(store.len()))?);
-        parallel::insert_all(&mut hnsw.graph, store, threads, progress)?;
+        if store.forms_groups() {
+            bulk::link_all(&mut hnsw.graph, store, threads, progress)?;
+        } else {
+            parallel::insert_all(&mut hnsw.graph, store, threads, progress)?;
+        }
         hnsw.repair(store);
         Ok(hnsw)
     }

@@ -67,7 +67,7 @@ impl Params {
 }
 
 /// The finalizer of `SplitMix64` (Steele, Lea, Flood 2014): every bit of the input moves half the bits of the output.
-fn mix(n: u64) -> u64 {
+pub(crate) fn mix(n: u64) -> u64 {
     let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -136,7 +136,10 @@ fn the_nearest_among_some_are_found<S: VectorStore>(store: &S, dice: &mut Dice) 
             let others = columns.iter().filter(|slot| **slot != rows[i]);
             let mut expected: Vec<Neighbor> =
                 others.map(|slot| Neighbor { distance: scorer.score(*slot), slot: *slot }).collect();
-            expected.sort();
+            expected.sort_by(|a, b| {
+                let after = |near: &Neighbor| near.slot.wrapping_sub(rows[i]);
+                a.distance.total_cmp(&b.distance).then(after(a).cmp(&after(b)))
+            });
             expected.truncate(k);
             assert_eq!(nearest, expected, "the {k} nearest of {columns:?} to {}", rows[i]);
         });

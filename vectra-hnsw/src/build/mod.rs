@@ -1,6 +1,7 @@
 //! Building a graph: one insertion ([`insert`]), what it links ([`select`], [`link`]), many at once ([`parallel`]) and
 //! the rows nobody links afterwards ([`repair`]).
 
+pub(crate) mod bulk;
 pub(crate) mod insert;
 pub(crate) mod link;
 pub(crate) mod parallel;

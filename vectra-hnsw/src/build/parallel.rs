@@ -24,9 +24,7 @@ pub(crate) fn insert_all<V: VectorStore>(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<(), BuildError> {
     let rows = graph.rows();
-    let Some(entry) = (0..rows).map(|slot| graph.entry_at(slot)).rev().max_by_key(|entry| entry.level) else {
-        return Ok(());
-    };
+    let Some(entry) = graph.highest() else { return Ok(()) };
     graph.entry = Some(entry);
     let graph = &*graph;
     let (next, done, stopped) = (AtomicU32::new(0), AtomicU64::new(0), AtomicBool::new(false));

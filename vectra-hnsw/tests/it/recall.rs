@@ -5,7 +5,7 @@ use vectra_core::index::{AnnIndex, SearchParams};
 use vectra_core::scorer::VectorStore;
 use vectra_hnsw::{Hnsw, Params, Scratch};
 
-use crate::store::{Numbers, Rows, clustered, uniform};
+use crate::store::{Grouped, Numbers, Rows, clustered, uniform};
 
 /// The share of the true `k` nearest admitted rows that the searches for `queries` find.
 pub(crate) fn recall<I, A>(
@@ -58,6 +58,26 @@ fn clustered_data() {
     assert!(near > 0.97, "recall of queries like the data is {near}");
     let far = recall(&hnsw, &rows, &queries(24, 4.0, 3), 10, 64, &All);
     assert!(far > 0.90, "recall of queries between the clusters is {far}");
+}
+
+#[test]
+fn groups_find_what_insertions_find() {
+    let cases = [
+        (clustered(4000, 24, 40, 1), 0.97),
+        (uniform(4000, 12, 4), 0.95),
+        (clustered(9000, 8, 300, 2), 0.97),
+    ];
+    for (rows, expected) in cases {
+        let params = Params { ef_construction: 100, ..Params::default() };
+        let inserted = Hnsw::build(&rows, &params, 2, &|_| true).expect("not stopped");
+        let store = Grouped(rows);
+        let grouped = Hnsw::build(&store, &params, 2, &|_| true).expect("not stopped");
+        assert!(grouped.unreachable().is_empty());
+        let queries = queries_near(&store.0, 2);
+        let found = recall(&grouped, &store.0, &queries, 10, 64, &All);
+        let by_insertion = recall(&inserted, &store.0, &queries, 10, 64, &All);
+        assert!(found > expected && found > by_insertion - 0.02, "{found}, by insertion {by_insertion}");
+    }
 }
 
 #[test]

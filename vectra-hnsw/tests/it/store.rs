@@ -102,3 +102,30 @@ pub(crate) fn uniform(rows: usize, dim: usize, seed: u64) -> Rows {
     let mut numbers = Numbers(seed);
     Rows::new((0..rows).map(|_| numbers.vector(dim, 1.0)).collect())
 }
+
+/// The same rows as a store whose graphs are built from groups.
+pub(crate) struct Grouped(pub(crate) Rows);
+
+impl VectorStore for Grouped {
+    type Scorer<'a> = RowScorer<'a>;
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.0.dim
+    }
+
+    fn bind<'a>(&'a self, query: &'a [f32]) -> RowScorer<'a> {
+        self.0.bind(query)
+    }
+
+    fn bind_slot(&self, slot: u32) -> RowScorer<'_> {
+        self.0.bind_slot(slot)
+    }
+
+    fn forms_groups(&self) -> bool {
+        true
+    }
+}

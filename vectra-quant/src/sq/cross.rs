@@ -1,6 +1,7 @@
 //! Every one of some rows with every one of some others: the nearest of each.
 
 use vectra_core::memory::prefetch;
+use vectra_core::scorer::keep_nearest;
 use vectra_core::{Metric, Neighbor};
 
 use super::formula::{ColumnFactors, Side};
@@ -8,14 +9,8 @@ use super::kernel::{Columns, Kernels, TILE_ROWS, kernels};
 use super::row::{BIAS, Factors};
 use super::store::Sq8Rows;
 
-/// Minima that are kept apart while distances are looked through.
-const LANES: usize = 64;
-
 /// Rows whose memory is asked for while columns are packed.
 const AHEAD: usize = 6;
-
-/// Distances that are compared with a bound at a time.
-const BLOCK: usize = 16;
 
 /// For each row of `rows` the `k` nearest of `columns`, itself left out; not for L1, which has no products.
 pub(super) fn nearest_among(
@@ -30,7 +25,7 @@ pub(super) fn nearest_among(
     for (tile, slots) in rows.chunks(TILE_ROWS).enumerate() {
         cross.meet(slots);
         for (i, slot) in slots.iter().enumerate() {
-            select(cross.distances(i), columns, *slot, k, &mut nearest);
+            cross.nearest(i, k, *slot, columns, &mut nearest);
             give(tile * TILE_ROWS + i, &nearest);
         }
     }
@@ -46,6 +41,7 @@ struct Cross<'a> {
     sides: [Side; TILE_ROWS],
     products: Vec<i32>,
     distances: Vec<f32>,
+    places: Vec<u32>,
 }
 
 impl<'a> Cross<'a> {
@@ -70,6 +66,7 @@ impl<'a> Cross<'a> {
             sides: [Side::default(); TILE_ROWS],
             products: vec![0; TILE_ROWS * padded],
             distances: vec![0.0; TILE_ROWS * padded],
+            places: Vec::new(),
         }
     }
 
@@ -92,50 +89,22 @@ impl<'a> Cross<'a> {
         }
     }
 
-    /// The distances of the i-th row that [`meet`](Self::meet) was given.
-    fn distances(&self, i: usize) -> &[f32] {
-        &self.distances[i * self.columns.padded()..][..self.columns.len()]
+    /// Puts the `k` nearest columns but `own` to the i-th row that [`meet`](Self::meet) was given into `nearest`, in order.
+    fn nearest(&mut self, i: usize, k: usize, own: u32, slots: &[u32], nearest: &mut Vec<Neighbor>) {
+        let distances = &self.distances[i * self.columns.padded()..][..self.columns.len()];
+        // One more, as the row itself may be among them.
+        self.kernels.nearest(distances, k + 1, &mut self.places);
+        let near = |place: &u32| (distances[*place as usize], slots[*place as usize]);
+        nearest.clear();
+        nearest.extend(
+            self.places
+                .iter()
+                .map(near)
+                .filter(|(_, slot)| *slot != own)
+                .map(|(distance, slot)| Neighbor { distance, slot }),
+        );
+        keep_nearest(own, k, nearest);
     }
-}
-
-/// Puts the `k` nearest of `columns` but `own` into `nearest`, in order; `distances` has one for each.
-fn select(distances: &[f32], columns: &[u32], own: u32, k: usize, nearest: &mut Vec<Neighbor>) {
-    nearest.clear();
-    // One more, as the row itself may be among them.
-    let bound = bound(distances, k + 1);
-    let mut offer = |first: usize, block: &[f32]| {
-        // Without an early exit, so that a block is one comparison; few blocks hold anything.
-        if block.iter().map(|distance| u32::from(*distance <= bound)).sum::<u32>() > 0 {
-            for (distance, slot) in block.iter().zip(&columns[first..]) {
-                if *distance <= bound && *slot != own {
-                    nearest.push(Neighbor { distance: *distance, slot: *slot });
-                }
-            }
-        }
-    };
-    let (blocks, rest) = distances.as_chunks::<BLOCK>();
-    blocks.iter().enumerate().for_each(|(at, block)| offer(at * BLOCK, block));
-    offer(blocks.len() * BLOCK, rest);
-    if nearest.len() > k && k > 0 {
-        nearest.select_nth_unstable(k - 1);
-    }
-    nearest.truncate(k);
-    nearest.sort_unstable();
-}
-
-/// A distance that at least `count` of the distances are within, if there are so many: the `count`-th of the least of
-/// each lane.
-fn bound(distances: &[f32], count: usize) -> f32 {
-    if count > LANES || distances.len() < LANES {
-        return f32::INFINITY;
-    }
-    let mut least = [f32::INFINITY; LANES];
-    for block in distances.chunks(LANES) {
-        for (least, distance) in least.iter_mut().zip(block) {
-            *least = if *distance < *least { *distance } else { *least };
-        }
-    }
-    *least.select_nth_unstable_by(count - 1, f32::total_cmp).1
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod cross;
 mod formula;
 pub mod kernel;
 mod manhattan;
+mod near;
 mod query;
 mod row;
 mod store;

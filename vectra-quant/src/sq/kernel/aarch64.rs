@@ -6,7 +6,7 @@ use std::arch::aarch64::{
 };
 use std::arch::{asm, is_aarch64_feature_detected};
 
-use super::super::manhattan;
+use super::super::{manhattan, near};
 use super::generic::{self, Sums};
 use super::{Kernels, tile};
 
@@ -79,6 +79,7 @@ static KERNELS: Kernels = Kernels {
     scan,
     products: tile::products::<[i32; tile::GROUP]>,
     finish: |side, columns, products, out| columns.distances(side, products, out),
+    nearest: near::nearest,
     manhattan: manhattan::distance,
 };
 

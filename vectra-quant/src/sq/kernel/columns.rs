@@ -25,8 +25,12 @@ impl Columns {
             let group = &mut self.codes[column / GROUP * group_bytes..][..group_bytes];
             let places =
                 group.chunks_exact_mut(GROUP * QUAD).map(|quads| &mut quads[column % GROUP * QUAD..][..QUAD]);
-            for (place, quad) in places.zip(row[..codes].chunks(QUAD)) {
-                place[..quad.len()].copy_from_slice(quad);
+            // By value and not as slices of some length: a call for each quad would be most of the work.
+            let (quads, rest) = row[..codes].as_chunks::<QUAD>();
+            let mut last = [0; QUAD];
+            last[..rest.len()].copy_from_slice(rest);
+            for (place, quad) in places.zip(quads.iter().chain([&last])) {
+                place.copy_from_slice(quad);
             }
         }
     }

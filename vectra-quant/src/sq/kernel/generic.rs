@@ -9,7 +9,7 @@
 
 use vectra_core::memory::prefetch_at;
 
-use super::super::manhattan;
+use super::super::{manhattan, near};
 use super::{Kernels, tile};
 
 /// Sums kept in flight within a row. Few, as rows are short and processors overlap one row with the next.
@@ -197,6 +197,7 @@ pub(super) fn portable() -> &'static Kernels {
         scan: scan::<Lanes>,
         products: tile::products::<[i32; tile::GROUP]>,
         finish: |side, columns, products, out| columns.distances(side, products, out),
+        nearest: near::nearest,
         manhattan: manhattan::distance,
     };
     &PORTABLE

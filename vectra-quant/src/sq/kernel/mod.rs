@@ -37,6 +37,7 @@ pub struct Kernels {
     scan: ScanFn,
     products: ProductsFn,
     finish: FinishFn,
+    nearest: NearestFn,
     manhattan: ManhattanFn,
 }
 
@@ -52,6 +53,8 @@ type ScanFn = unsafe fn(&[i8], &[u8], usize, &mut [i32]);
 type ProductsFn = unsafe fn([*const i8; TILE_ROWS], *const u8, usize, usize, *mut i32);
 /// `finish(row, columns, products, out)`; needs the instruction set.
 type FinishFn = unsafe fn(&Side, &ColumnFactors, &[i32], &mut [f32]);
+/// `nearest(distances, count, places)`; needs the instruction set.
+type NearestFn = unsafe fn(&[f32], usize, &mut Vec<u32>);
 /// `manhattan(query, codes, mid, step)`; needs the instruction set.
 type ManhattanFn = unsafe fn(&[f32], &[u8], f32, f32) -> f32;
 
@@ -142,6 +145,13 @@ impl Kernels {
     pub(super) fn finish(&self, side: &Side, columns: &ColumnFactors, products: &[i32], out: &mut [f32]) {
         // SAFETY: a `Kernels` exists only where its instruction set does.
         unsafe { (self.finish)(side, columns, products, out) }
+    }
+
+    /// Puts the places of the `count` least distances into `places`, ascending, and perhaps those of some others.
+    #[inline]
+    pub(super) fn nearest(&self, distances: &[f32], count: usize, places: &mut Vec<u32>) {
+        // SAFETY: a `Kernels` exists only where its instruction set does.
+        unsafe { (self.nearest)(distances, count, places) }
     }
 
     /// `sum |query_i - (mid + step * (codes_i - 128))|` for one row.

@@ -5,15 +5,18 @@
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_shuffle_epi32, _mm256_add_epi32,
-    _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16, _mm256_dpbusd_avx_epi32,
-    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi32, _mm256_setzero_si256,
-    _mm256_storeu_si256, _mm512_add_epi32, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32,
-    _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi32, _mm512_shuffle_i32x4, _mm512_storeu_si512,
+    __m256i, __m512, __m512i, _CMP_LE_OQ, _CMP_LT_OQ, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128,
+    _mm_shuffle_epi32, _mm256_add_epi32, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16,
+    _mm256_dpbusd_avx_epi32, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_add_epi32, _mm512_cmp_ps_mask,
+    _mm512_cmplt_epi32_mask, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_mask_add_epi32,
+    _mm512_mask_loadu_ps, _mm512_mask_reduce_max_ps, _mm512_min_ps, _mm512_permutexvar_ps,
+    _mm512_reduce_add_epi32, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512, _mm512_storeu_si512,
+    _mm512_shuffle_epi32, _mm512_shuffle_i32x4,
 };
 
 use super::super::formula::{ColumnFactors, Side};
-use super::super::manhattan;
+use super::super::{manhattan, near};
 use super::Kernels;
 use super::generic::{self, Sums};
 use super::tile::{self, Group, QUAD};
@@ -225,9 +228,48 @@ impl Group for Vnni256Pair {
     }
 }
 
+/// Sixteen of the distances from `at` on; beyond the last, those that are never near.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn sixteen(distances: &[f32], at: usize) -> __m512 {
+    let mask = u16::MAX >> 16_usize.saturating_sub(distances.len() - at);
+    // SAFETY: what the mask leaves out is not read, and all else is within the distances.
+    unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(f32::NAN), mask, distances[at..].as_ptr()) }
+}
+
+/// [`near::nearest`], where a comparison of sixteen gives a mask.
+#[target_feature(enable = "avx512f")]
+fn nearest_by_masks(distances: &[f32], count: usize, places: &mut Vec<u32>) {
+    const LANES: usize = 16;
+    if count > LANES / 2 || distances.len() < LANES {
+        return near::nearest(distances, count, places);
+    }
+    let mut least = _mm512_set1_ps(f32::INFINITY);
+    for at in (0..distances.len()).step_by(LANES) {
+        // The second operand is what a comparison with no number gives.
+        least = _mm512_min_ps(sixteen(distances, at), least);
+    }
+    let mut ranks = _mm512_setzero_si512();
+    for lane in 0..LANES as i32 {
+        let other = _mm512_permutexvar_ps(_mm512_set1_epi32(lane), least);
+        let less = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(other, least);
+        ranks = _mm512_mask_add_epi32(ranks, less, ranks, _mm512_set1_epi32(1));
+    }
+    let within = _mm512_cmplt_epi32_mask(ranks, _mm512_set1_epi32(count as i32));
+    let bound = _mm512_mask_reduce_max_ps(within, least);
+    places.clear();
+    for at in (0..distances.len()).step_by(LANES) {
+        let mut near = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(sixteen(distances, at), _mm512_set1_ps(bound));
+        while near != 0 {
+            places.push(at as u32 + near.trailing_zeros());
+            near &= near - 1;
+        }
+    }
+}
+
 /// The entry points of one instruction set: the generic loop compiled with its features.
 macro_rules! entry_points {
-    ($module:ident, $features:literal, $sums:ident, $group:ty) => {
+    ($module:ident, $features:literal, $sums:ident, $group:ty, $nearest:path) => {
         mod $module {
             use super::{ColumnFactors, Kernels, Side, generic, manhattan, tile};
 
@@ -271,15 +313,28 @@ macro_rules! entry_points {
                 columns.distances(side, products, out);
             }
 
+            #[target_feature(enable = $features)]
+            fn nearest(distances: &[f32], count: usize, places: &mut Vec<u32>) {
+                $nearest(distances, count, places);
+            }
+
             /// To be handed out only after the features were detected.
-            pub(super) static KERNELS: Kernels =
-                Kernels { name: stringify!($module), one, gather, scan, products, finish, manhattan: l1 };
+            pub(super) static KERNELS: Kernels = Kernels {
+                name: stringify!($module),
+                one,
+                gather,
+                scan,
+                products,
+                finish,
+                nearest,
+                manhattan: l1,
+            };
         }
     };
 }
-entry_points!(avx512vnni, "avx512f,avx512vnni", Vnni512, super::Vnni512);
-entry_points!(avxvnni, "avx2,avxvnni", Vnni256, super::Vnni256Pair);
-entry_points!(avx2, "avx2", Widened, [i32; tile::GROUP]);
+entry_points!(avx512vnni, "avx512f,avx512vnni", Vnni512, super::Vnni512, super::nearest_by_masks);
+entry_points!(avxvnni, "avx2,avxvnni", Vnni256, super::Vnni256Pair, super::near::nearest);
+entry_points!(avx2, "avx2", Widened, [i32; tile::GROUP], super::near::nearest);
 
 /// The kernels that this machine can run, the preferred one first.
 pub(super) fn detected() -> Vec<&'static Kernels> {
