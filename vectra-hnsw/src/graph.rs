@@ -158,7 +158,7 @@ impl Graph {
         &buffer[..len]
     }
 
-    /// Replaces a list. The caller holds its lock.
+    /// Replaces a list. The caller holds its lock, or nobody else touches this list.
     pub(crate) fn write(&self, layer: usize, node: u32, links: impl ExactSizeIterator<Item = u32>) {
         let list = self.list(layer, node);
         debug_assert!(links.len() <= self.params.degree_max(layer), "degrees are bounded");

@@ -52,8 +52,9 @@ impl Hnsw {
 
     /// Builds the graph of all rows of `store` with `threads` threads, every row reachable.
     ///
-    /// With one thread the result depends only on the vectors and the parameters. `progress` is told now and then how
-    /// many rows are inserted, from any of the threads; when it returns false the build stops.
+    /// A store that [forms groups](VectorStore::forms_groups) is linked without a search, and the result depends only on the
+    /// vectors and the parameters. Any other is linked by insertions; there the same holds for one thread. `progress` is
+    /// told now and then how many rows are done, from any of the threads; when it returns false the build stops.
     pub fn build<V: VectorStore>(
         store: &V,
         params: &Params,

@@ -1,5 +1,5 @@
-//! Building a graph: one insertion ([`insert`]), what it links ([`select`], [`link`]), many at once ([`parallel`]) and
-//! the rows nobody links afterwards ([`repair`]).
+//! Building a graph: all rows at once from groups of near ones ([`bulk`]); or one insertion ([`insert`]), what it links
+//! ([`select`], [`link`]) and many at once ([`parallel`]); and the rows nobody links afterwards ([`repair`]).
 
 pub(crate) mod bulk;
 pub(crate) mod insert;
