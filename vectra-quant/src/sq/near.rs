@@ -76,3 +76,6 @@ fn ranked(values: &[f32], count: usize) -> f32 {
         .map(|(rank, value)| if (*rank as usize) < count { *value } else { f32::NEG_INFINITY });
     within.fold(f32::NEG_INFINITY, |greatest, value| if value > greatest { value } else { greatest })
 }
+
+#[cfg(test)]
+mod tests;

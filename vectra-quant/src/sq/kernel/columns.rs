@@ -67,3 +67,40 @@ impl Columns {
         &self.codes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_lie_in_quads_column_by_column() {
+        let rows: Vec<Vec<u8>> = (0..18).map(|row| (0..7).map(|at| row * 7 + at).collect()).collect();
+        let mut columns = Columns::default();
+        columns.fill(6, rows.iter().map(Vec::as_slice));
+        assert_eq!((columns.len(), columns.groups(), columns.quads()), (18, 2, 2));
+        assert_eq!((columns.padded(), columns.row_len()), (32, 8));
+        for (column, at) in (0..32).flat_map(|column| (0..8).map(move |at| (column, at))) {
+            let place = column / GROUP * 2 * GROUP * QUAD
+                + at / QUAD * GROUP * QUAD
+                + column % GROUP * QUAD
+                + at % QUAD;
+            let expected = if column < 18 && at < 6 { rows[column][at] } else { 0 };
+            assert_eq!(columns.codes()[place], expected, "code {at} of column {column}");
+        }
+    }
+
+    #[test]
+    fn no_columns_are_empty() {
+        let mut columns = Columns::default();
+        columns.fill(4, [[1_u8; 4]; 3].iter().map(<[u8; 4]>::as_slice));
+        assert!(!columns.is_empty());
+        columns.fill(4, std::iter::empty());
+        assert!(columns.is_empty() && columns.codes().is_empty() && columns.padded() == 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of range")]
+    fn a_row_that_is_too_short_panics() {
+        Columns::default().fill(4, [[1_u8; 3]].iter().map(<[u8; 3]>::as_slice));
+    }
+}
