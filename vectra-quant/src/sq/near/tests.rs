@@ -1,8 +1,6 @@
 use proptest::prelude::*;
 use vectra_core::testing::oracle::Dice;
 
-use super::*;
-use crate::sq::kernel::all_kernels;
 
 /// What every kernel finds: the same promise, not the same places.
 fn found(distances: &[f32], count: usize) -> Vec<Vec<u32>> {
