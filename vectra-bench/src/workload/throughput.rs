@@ -1,5 +1,6 @@
 //! Queries per second: many at once by exact scan, and by graph over several threads.
 
+use std::fmt::Write;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -71,12 +72,12 @@ impl ThroughputReport {
             exact.share
         );
         for (count, qps) in &exact.together {
-            text += &format!("exact, {count:4} at once: {qps:9.0} queries/s\n");
+            _ = writeln!(text, "exact, {count:4} at once: {qps:9.0} queries/s");
         }
         let pair = |name: &str, (one, all): (f64, f64)| {
             format!("{name:10} {one:12.0} {all:12.0}  {:.3} times\n", all / one)
         };
-        text += &format!("per second, one thread and {}:\n", scaling.threads);
+        _ = writeln!(text, "per second, one thread and {}:", scaling.threads);
         text += &pair("calls", scaling.calls);
         text += &pair("together", scaling.together);
         text += &pair("kernel", scaling.kernel);

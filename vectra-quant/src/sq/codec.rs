@@ -87,7 +87,7 @@ impl Sq8 {
     ///
     /// # Panics
     /// As [`encode`](Self::encode).
-    pub(crate) fn encode_part(&self, part: &[f32], rest: f32, row: &mut [u8]) {
+    pub(crate) fn encode_part(self, part: &[f32], rest: f32, row: &mut [u8]) {
         assert_eq!(part.len(), self.dim(), "part and codec have different dimensions");
         assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
         let (codes, behind) = row.split_at_mut(part.len());
@@ -122,24 +122,24 @@ impl Sq8 {
     ///
     /// # Panics
     /// If `part` is not [`dim`](Self::dim) long.
-    pub(crate) fn bind_part(&self, part: &[f32], rest: f32) -> Sq8Query {
+    pub(crate) fn bind_part(self, part: &[f32], rest: f32) -> Sq8Query {
         assert_eq!(part.len(), self.dim(), "part and codec have different dimensions");
-        Sq8Query::of_vector(*self, &sane(part), 1.0, rest)
+        Sq8Query::of_vector(self, &sane(part), 1.0, rest)
     }
 
     /// Encodes `vector`, normalised if asked to, and gives its squared length then.
     ///
     /// # Panics
     /// If `vector` is not [`dim`](Self::dim) long.
-    pub(crate) fn bind_scaled(&self, vector: &[f32], normalize: bool) -> (Sq8Query, f32) {
+    pub(crate) fn bind_scaled(self, vector: &[f32], normalize: bool) -> (Sq8Query, f32) {
         assert_eq!(vector.len(), self.dim(), "vector and codec have different dimensions");
         let vector = sane(vector);
         let energy = norm_squared(&vector);
         if !normalize {
-            return (Sq8Query::of_vector(*self, &vector, 1.0, 0.0), energy as f32);
+            return (Sq8Query::of_vector(self, &vector, 1.0, 0.0), energy as f32);
         }
         let scale = f64::from(inverse_norm(&vector));
-        (Sq8Query::of_vector(*self, &vector, scale, 0.0), (energy * scale * scale) as f32)
+        (Sq8Query::of_vector(self, &vector, scale, 0.0), (energy * scale * scale) as f32)
     }
 
     /// What components are multiplied with before they are encoded.

@@ -52,7 +52,7 @@ fn exact_scan(
     let truth = &view.segment.truth;
     let norms = truth.inverse_norms()?.unwrap_or_default();
     let mut scan = ExactScan::new(bounds);
-    let block = scan.block_rows(truth.row_bytes());
+    let block = ExactScan::block_rows(truth.row_bytes());
     for first in (0..truth.rows()).step_by(block) {
         let count = truth.rows().min(first + block as u32) - first;
         let norms = norms.get(first as usize..(first + count) as usize).unwrap_or_default();
@@ -78,7 +78,7 @@ impl ExactScan {
     }
 
     /// Rows to be compared at a time.
-    fn block_rows(&self, row_bytes: usize) -> usize {
+    fn block_rows(row_bytes: usize) -> usize {
         (BLOCK_BYTES / row_bytes).clamp(4, BLOCK_ROWS_MAX)
     }
 

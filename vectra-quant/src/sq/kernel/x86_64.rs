@@ -11,8 +11,8 @@ use std::arch::x86_64::{
     _mm256_set1_epi32, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_add_epi32, _mm512_cmp_ps_mask,
     _mm512_cmplt_epi32_mask, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_mask_add_epi32,
     _mm512_mask_loadu_ps, _mm512_mask_reduce_max_ps, _mm512_min_ps, _mm512_permutexvar_ps,
-    _mm512_reduce_add_epi32, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512, _mm512_storeu_si512,
-    _mm512_shuffle_epi32, _mm512_shuffle_i32x4,
+    _mm512_reduce_add_epi32, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512, _mm512_shuffle_epi32,
+    _mm512_shuffle_i32x4, _mm512_storeu_si512,
 };
 
 use super::super::formula::{ColumnFactors, Side};
