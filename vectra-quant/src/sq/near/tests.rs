@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 use vectra_core::testing::oracle::Dice;
 
+use crate::sq::kernel::all_kernels;
+
 /// What every kernel finds: the same promise, not the same places.
 fn found(distances: &[f32], count: usize) -> Vec<Vec<u32>> {
     let find = |kernel: &&crate::sq::kernel::Kernels| {
