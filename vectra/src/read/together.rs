@@ -11,7 +11,7 @@ use vectra_wal::Lsn;
 use super::execute::{Admitted, Bound, Doubt, RERANK_MIN, ROWS_AHEAD, admitted, among, offer};
 use super::near::Near;
 use crate::error::Result;
-use crate::segment::exact::{ExactQueries, Vectors};
+use crate::segment::exact::{ExactQueries, ExactQuery, Vectors};
 use crate::segment::mutable::MutableSegment;
 use crate::segment::sealed::SealedView;
 
@@ -52,7 +52,7 @@ fn exact_scan(
     let truth = &view.segment.truth;
     let norms = truth.inverse_norms()?.unwrap_or_default();
     let mut scan = ExactScan::new(bounds);
-    let block = ExactScan::block_rows(truth.row_bytes());
+    let block = (BLOCK_BYTES / truth.row_bytes()).clamp(4, BLOCK_ROWS_MAX);
     for first in (0..truth.rows()).step_by(block) {
         let count = truth.rows().min(first + block as u32) - first;
         let norms = norms.get(first as usize..(first + count) as usize).unwrap_or_default();
@@ -67,19 +67,17 @@ fn exact_scan(
 }
 
 /// An exact scan for some queries.
-struct ExactScan {
-    queries: ExactQueries,
+struct ExactScan<'a> {
+    first: &'a ExactQuery,
+    /// Unless the first is the only one.
+    all: Option<ExactQueries>,
     distances: Vec<f32>,
 }
 
-impl ExactScan {
-    fn new(bounds: &[Bound<'_>]) -> Self {
-        Self { queries: ExactQueries::new(bounds.iter().map(|bound| &bound.exact)), distances: Vec::new() }
-    }
-
-    /// Rows to be compared at a time.
-    fn block_rows(row_bytes: usize) -> usize {
-        (BLOCK_BYTES / row_bytes).clamp(4, BLOCK_ROWS_MAX)
+impl<'a> ExactScan<'a> {
+    fn new(bounds: &'a [Bound<'_>]) -> Self {
+        let all = (bounds.len() > 1).then(|| ExactQueries::new(bounds.iter().map(|bound| &bound.exact)));
+        Self { first: &bounds[0].exact, all, distances: Vec::new() }
     }
 
     /// Offers the rows of a block, the first of which stands in the slot `first`, to `tops`.
@@ -91,9 +89,12 @@ impl ExactScan {
         mut admits: impl FnMut(u32) -> bool,
         tops: &mut [TopK<Neighbor>],
     ) {
-        let count = rows.len() / self.queries.dim();
+        let count = rows.len() / self.first.dim();
         self.distances.resize(tops.len() * count, 0.0);
-        self.queries.scan(rows, inverse_norms, &mut self.distances);
+        match &self.all {
+            Some(all) => all.scan(rows, inverse_norms, &mut self.distances),
+            None => self.first.scan(rows, inverse_norms, &mut self.distances),
+        }
         for (distances, top) in self.distances.chunks_exact(count).zip(tops) {
             offer(first, distances, top, &mut admits);
         }

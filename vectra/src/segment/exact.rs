@@ -72,6 +72,11 @@ impl ExactQuery {
         Self { metric, vector, f32: kernels(op), f16: kernels(op) }
     }
 
+    /// Components of a vector.
+    pub(crate) fn dim(&self) -> usize {
+        self.vector.len()
+    }
+
     /// The exact distance to one stored vector; `inverse_norm` counts only under cosine.
     pub(crate) fn distance(&self, row: Vectors<'_>, inverse_norm: f32) -> f32 {
         let raw = match row {
@@ -116,11 +121,6 @@ impl ExactQueries {
             place.copy_from_slice(&query.vector);
         }
         Self { metric, dim, vectors, f32: kernels32, f16: kernels16 }
-    }
-
-    /// Components of a vector.
-    pub(crate) fn dim(&self) -> usize {
-        self.dim
     }
 
     /// The exact distances of each query to contiguous vectors, all those of the first query first: bit by bit what

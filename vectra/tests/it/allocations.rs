@@ -19,9 +19,9 @@ const K: usize = 10;
 /// - the hits (1)
 const SEALED: u64 = 8;
 
-/// What rows in memory add while they are few: the best of them, the list of the queries that are asked together, that of
-/// the rows' runs of contiguous vectors, and the distances of a run.
-const UNSEALED: u64 = 4;
+/// What rows in memory add while they are few: the best of them, the list of their runs of contiguous vectors, and the
+/// distances of a run.
+const UNSEALED: u64 = 3;
 
 /// How often asking takes memory.
 fn count(index: &Index, query: &[f32], ef: usize) -> u64 {
