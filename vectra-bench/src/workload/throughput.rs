@@ -65,25 +65,24 @@ impl ThroughputReport {
     /// The report as text.
     pub(crate) fn table(&self) -> String {
         let Self { rounds, exact, scaling } = self;
-        let mut text = format!(
-            "medians of {rounds} rounds\nexact, one query: {:.1} GB/s, plain reading {:.1}: {:.2} of it\n",
-            exact.bytes_per_s / 1e9,
-            exact.bandwidth / 1e9,
-            exact.share
-        );
-        for (count, qps) in &exact.together {
-            _ = writeln!(text, "exact, {count:4} at once: {qps:9.0} queries/s");
-        }
-        let pair = |name: &str, (one, all): (f64, f64)| {
+        let together =
+            |(count, qps): &(usize, f64)| format!("exact, {count:4} at once: {qps:9.0} queries/s\n");
+        let pair = |(name, (one, all)): (&str, (f64, f64))| {
             format!("{name:10} {one:12.0} {all:12.0}  {:.3} times\n", all / one)
         };
-        _ = writeln!(text, "per second, one thread and {}:", scaling.threads);
-        text += &pair("calls", scaling.calls);
-        text += &pair("together", scaling.together);
-        text += &pair("kernel", scaling.kernel);
-        text + &format!(
-            "against the kernel: calls {:.3}, together {:.3}\n",
-            scaling.calls_share, scaling.together_share
+        let pairs =
+            [("calls", scaling.calls), ("together", scaling.together), ("kernel", scaling.kernel)].map(pair);
+        format!(
+            "medians of {rounds} rounds\nexact, one query: {:.1} GB/s, plain reading {:.1}: {:.2} of it\n{}\
+             per second, one thread and {}:\n{}against the kernel: calls {:.3}, together {:.3}\n",
+            exact.bytes_per_s / 1e9,
+            exact.bandwidth / 1e9,
+            exact.share,
+            exact.together.iter().map(together).collect::<Vec<_>>().concat(),
+            scaling.threads,
+            pairs.concat(),
+            scaling.calls_share,
+            scaling.together_share
         )
     }
 }
