@@ -1,6 +1,5 @@
 //! Queries per second: many at once by exact scan, and by graph over several threads.
 
-use std::fmt::Write;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
