@@ -76,13 +76,25 @@ def curve(rounds):
     return points
 
 
+def best_of(points):
+    """The points, ascending by recall, that no other point beats in both recall and rate.
+
+    An engine with several ways to set its effort is judged by the best of them at each recall.
+    """
+    best = []
+    for point in sorted(points, key=lambda point: (point["recall"], point["qps"]), reverse=True):
+        if not best or point["qps"] > best[-1]["qps"]:
+            best.append(point)
+    return best[::-1]
+
+
 def rate_at(points, recall):
     """Queries per second at `recall` as (rate, is_bound); None if no point reaches it.
 
     Between two points the logarithm of the rate is linear in recall. A bound says "at least this": even the
     least effort has a higher recall.
     """
-    ordered = sorted(points, key=lambda point: point["recall"])
+    ordered = best_of(points)
     if not ordered or ordered[-1]["recall"] < recall:
         return None
     if ordered[0]["recall"] >= recall:
@@ -111,9 +123,9 @@ def ratio(ours, theirs):
 
 
 def first_reaching(points, recall):
-    """The point of least effort that reaches `recall`, or None."""
+    """The fastest point that reaches `recall`, or None."""
     reaching = [point for point in points if point["recall"] >= recall]
-    return min(reaching, key=lambda point: point["effort"], default=None)
+    return max(reaching, key=lambda point: point["qps"], default=None)
 
 
 def summary(engines, ours="vectra"):

@@ -17,6 +17,8 @@ from table import markdown
 from vectra import Vectra
 
 EFFORTS = (10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+# The recalls that Vectra is asked for beside these efforts.
+RECALLS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
 # The effort of the pass after which memory is read: what vectra-bench asks with there.
 MEMORY_EFFORT = 96
 # What one engine may do wrong without stopping the others.
@@ -160,8 +162,11 @@ class Run:
         first = record["rounds"][0] if record["rounds"] else None
         efforts = [point["effort"] for point in first] if first else self.options.efforts
         if name == "vectra":
+            efforts = efforts if first else [*efforts, *RECALLS]
             points, record["resident_bytes"] = self.vectra.sweep(efforts, self.asking, self.options.limit)
-            points = points if first else until_enough(points)
+            if not first:
+                by_ef, declared = ([p for p in points if (p["effort"] < 1) == is_recall] for is_recall in (False, True))
+                points = until_enough(by_ef) + until_enough(declared)
         else:
             floor = self.serving[name].ask("floor", self.options.limit, effort=efforts[0])
             record.setdefault("floors_us", []).append(floor["floor_us"])

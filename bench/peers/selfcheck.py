@@ -14,12 +14,12 @@ import unittest
 
 import adapters
 from figures import (
-    count_right, curve, first_reaching, less_floor, limit, percentile, rate_at, ratio, summary, timing, until_enough,
+    best_of, count_right, curve, first_reaching, less_floor, limit, percentile, rate_at, ratio, summary, timing, until_enough,
     with_text_keys)
 from machine import disk_bytes, resident_bytes
 from peer import HERE, PeerFailed, PeerProcess
 from table import markdown
-from vectra import Vectra
+from vectra import Vectra, points_of
 
 
 def point(recall, qps, effort=0):
@@ -61,6 +61,19 @@ class Rates(unittest.TestCase):
         self.assertIsNone(rate_at(self.POINTS, 0.99))
         self.assertIsNone(rate_at([], 0.9))
 
+    def test_of_two_ways_to_set_the_effort_the_better_counts_at_each_recall(self):
+        by_recall = [point(0.91, 4500.0), point(0.94, 1500.0), point(0.97, 1600.0)]
+        best = best_of(self.POINTS + by_recall)
+        self.assertEqual([p["qps"] for p in best], [4500.0, 2000.0, 1600.0, 1000.0])
+        self.assertAlmostEqual(rate_at(self.POINTS + by_recall, 0.97)[0], 1600.0)
+        self.assertEqual(best_of([]), [])
+
+    def test_a_point_of_vectra_has_the_effort_that_it_was_asked_with(self):
+        more = {"recall": 0.9, "qps": 1.0, "p50_us": 2.0, "p99_us": 3.0, "hops": 4}
+        points = points_of({"points": [{"ef": 16, **more}, {"target": 0.949999988, **more}]})
+        self.assertEqual([p["effort"] for p in points], [16, 0.95])
+        self.assertNotIn("hops", points[0])
+
     def test_the_floor_is_taken_from_the_time_of_a_query(self):
         self.assertAlmostEqual(less_floor((10_000.0, False), 20.0)[0], 12_500.0)
         self.assertIsNone(less_floor((10_000.0, False), 100.0))
@@ -99,7 +112,7 @@ class Rounds(unittest.TestCase):
         slow = [point(0.5, 10.0), point(0.6, 5.0)]
         self.assertEqual(until_enough(slow), slow[:1])
 
-    def test_the_least_effort_that_reaches_a_recall(self):
+    def test_the_fastest_point_that_reaches_a_recall(self):
         points = [point(0.97, 50.0, 64), point(0.96, 80.0, 32), point(0.90, 99.0, 16)]
         self.assertEqual(first_reaching(points, 0.95)["effort"], 32)
         self.assertIsNone(first_reaching(points, 0.98))

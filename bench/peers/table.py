@@ -90,6 +90,6 @@ def markdown(report):
             f"{machine['system']}")
     out = [head, "", *speed(engines, lines), ""]
     out += ["Ratios: less the call floor of each (raw).", "", *costs(engines, lines), ""]
-    out += ["Build: two numbers are building and saving; p50 / p99: at the least effort of recall 0.95, call included."]
+    out += ["Build: two numbers are building and saving; p50 / p99: at the fastest setting of recall 0.95, call included."]
     notes = failures(engines) + [f"- {note}" for note in report.get("notes", [])]
     return "\n".join(out + ([""] + notes if notes else [])) + "\n"

@@ -8,6 +8,13 @@ import subprocess
 from peer import PATIENCE, PeerFailed
 
 
+def points_of(report):
+    """The points of a report of vectra-bench, each with the effort that it was asked with."""
+    names = ("recall", "qps", "p50_us", "p99_us")
+    effort = lambda point: point["ef"] if "ef" in point else round(point["target"], 6)
+    return [{"effort": effort(point), **{name: point[name] for name in names}} for point in report["points"]]
+
+
 class Vectra:
     """The files of one run and the commands on them."""
 
@@ -37,12 +44,14 @@ class Vectra:
         return {"build_s": report["build_s"], "save_s": None, "build_peak_bytes": report["build_peak_rss_bytes"]}
 
     def sweep(self, efforts, core, limit_s):
-        """One pass per effort, and the memory of the process that only asks."""
-        command = self.command(1, core, "--ef", ",".join(map(str, efforts)))
-        report = self.run("sweep", command, limit_s)
-        names = ("recall", "qps", "p50_us", "p99_us")
-        points = [{"effort": point["ef"], **{name: point[name] for name in names}} for point in report["points"]]
-        return points, report["rss_bytes"]
+        """One pass per effort, and the memory of the process that only asks.
+
+        A whole number is an `ef`, a number below 1 a recall that is declared.
+        """
+        asked = [("--ef", [e for e in efforts if e >= 1]), ("--recall", [e for e in efforts if e < 1])]
+        options = [part for name, some in asked if some for part in (name, ",".join(map(str, some)))]
+        report = self.run("sweep", self.command(1, core, *options), limit_s)
+        return points_of(report), report["rss_bytes"]
 
     def run(self, step, command, limit_s):
         self.commands[step] = " ".join(command)

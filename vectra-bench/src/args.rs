@@ -193,12 +193,18 @@ pub(crate) struct AnnArgs {
     /// Threads that build the index and that ask queries.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub(crate) threads: usize,
-    /// Search efforts to measure, such as 16,32,64. Without --ef and --recall the index's default is measured.
-    #[arg(long, value_delimiter = ',', value_parser = at_least_one, conflicts_with = "recall")]
+    /// Search efforts to measure, such as 16,32,64. Without --ef, --recall and --reach the index's default is measured.
+    #[arg(long, value_delimiter = ',', value_parser = at_least_one)]
     pub(crate) ef: Vec<usize>,
-    /// Recalls to reach, such as 0.90,0.95: half of the queries choose the least effort, the others measure it.
+    /// Recalls to ask the index for, such as 0.90,0.95: measures what its own calibration makes of them.
     #[arg(long, value_delimiter = ',', value_parser = share)]
-    pub(crate) recall: Vec<f64>,
+    pub(crate) recall: Vec<f32>,
+    /// Recalls to reach, such as 0.90,0.95: half of the queries choose the least effort, the others measure it.
+    #[arg(long, value_delimiter = ',', value_parser = share, conflicts_with_all = ["ef", "recall"])]
+    pub(crate) reach: Vec<f32>,
+    /// Leaves out the first N queries, where those were looked at before.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) queries_from: usize,
     /// Also measures the exact scan, and how much of one thread's read bandwidth it uses.
     #[arg(long)]
     pub(crate) exact: bool,
@@ -217,8 +223,8 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
+fn share(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
         Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
         _ => Err("expected a share above 0 and at most 1".to_owned()),
     }
@@ -242,7 +248,13 @@ mod tests {
     fn the_defaults_are_one_thread_ten_neighbours_cosine() {
         let args = parse(&[]).expect("what is needed is there");
         assert_eq!((args.k, args.threads, args.metric), (10, 1, Metric::Cosine));
-        assert!(args.ef.is_empty() && args.recall.is_empty() && !args.exact && args.base.is_none());
+        assert!(
+            args.ef.is_empty()
+                && args.recall.is_empty()
+                && args.reach.is_empty()
+                && !args.exact
+                && args.base.is_none()
+        );
     }
 
     #[test]
@@ -251,6 +263,8 @@ mod tests {
         assert_eq!((args.ef, args.metric), (vec![16, 32], Metric::L2));
         let args = parse(&["--recall", "0.9,0.99", "--exact"]).expect("a list of recalls");
         assert_eq!((args.recall, args.exact), (vec![0.9, 0.99], true));
+        let args = parse(&["--ef", "16", "--recall", "0.9"]).expect("both at once");
+        assert_eq!((args.ef, args.recall, args.reach), (vec![16], vec![0.9], vec![]));
     }
 
     #[test]
@@ -280,7 +294,8 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         for more in [
-            &["--ef", "16", "--recall", "0.9"][..],
+            &["--ef", "16", "--reach", "0.9"][..],
+            &["--recall", "0.9", "--reach", "0.9"],
             &["--ef", "0"],
             &["--recall", "1.5"],
             &["--recall", "nan"],

@@ -31,11 +31,14 @@ pub(crate) struct Report {
 /// One setting. Counts are means per query.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Point {
-    /// `default`, `ef=N`, `recall=R` or `exact`.
+    /// `default`, `ef=N`, `recall=R`, `reach=R` or `exact`.
     pub(crate) setting: String,
     /// The effort behind it, where one was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ef: Option<usize>,
+    /// The recall that was asked for, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<f32>,
     /// The share of right rows among those asked for.
     pub(crate) recall: f64,
     /// Queries per second, all threads together.
@@ -100,8 +103,8 @@ impl Report {
             write!(out, "{setting:<14} {ef:>5} {recall:>7.4} {qps:>9.1} {p50_us:>9.1} {p99_us:>9.1} ")?;
             writeln!(out, "{distances:>9.0} {hops:>7.0} {exact_reads:>7.0}")?;
         }
-        if self.points.iter().any(|point| point.setting.starts_with("recall=")) {
-            writeln!(out, "\nrecall=R: the first half of the queries chose ef, the second half measured it")?;
+        if self.points.iter().any(|point| point.setting.starts_with("reach=")) {
+            writeln!(out, "\nreach=R: the first half of the queries chose ef, the second half measured it")?;
         }
         if let Some(scan) = &self.exact_scan {
             let giga = |rate: f64| rate / 1e9;
@@ -139,6 +142,7 @@ mod tests {
         let point = Point {
             setting: "ef=64".to_owned(),
             ef: Some(64),
+            target: None,
             recall: 0.9876,
             qps: 5000.0,
             p50_us: 190.5,
@@ -205,7 +209,7 @@ mod tests {
     #[test]
     fn points_by_recall_say_how_they_were_measured() {
         let mut report = report();
-        report.points[0].setting = "recall=0.95".to_owned();
+        report.points[0].setting = "reach=0.95".to_owned();
         assert!(report.table().contains("the first half of the queries chose ef"));
     }
 }

@@ -60,21 +60,23 @@ pub(crate) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// Computes what is right for each of `queries` from the first `k` columns of `truth`.
+    /// Computes what is right for each of `queries` from the first `k` columns of `truth`, from the row number `from` on.
     pub(crate) fn new(
         metric: Metric,
         k: usize,
-        truth: &mut Array<File>,
+        (truth, from): (&mut Array<File>, usize),
         queries: &[&[f32]],
         mut rows: Rows<'a>,
     ) -> Outcome<Self> {
         if truth.columns() < k {
             return Err(format!("the truth has {} columns, fewer than k = {k}", truth.columns()).into());
         }
-        if truth.rows() < queries.len() {
-            return Err(format!("the truth has {} rows for {} queries", truth.rows(), queries.len()).into());
+        if truth.rows() < from + queries.len() {
+            return Err(
+                format!("the truth has {} rows for {} queries", truth.rows(), from + queries.len()).into()
+            );
         }
-        let named = truth.integers(0, queries.len())?;
+        let named = truth.integers(from, queries.len())?;
         let mut limits = Vec::with_capacity(queries.len());
         for (query, named) in queries.iter().zip(named.chunks_exact(truth.columns())) {
             let mut worst = f64::NEG_INFINITY;

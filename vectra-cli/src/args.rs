@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Find the nearest neighbours of a vector or of an item.
     Query(QueryArgs),
+    /// Compare queries with an exact scan: which share of the true neighbours they find.
+    MeasureRecall(MeasureRecallArgs),
     /// Show one item.
     Get(GetArgs),
     /// Show settings, sizes and counts.
@@ -157,17 +159,49 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "JSON")]
     pub(crate) filter: Option<String>,
     /// Compare with every item.
-    #[arg(long, conflicts_with = "ef")]
+    #[arg(long, conflicts_with_all = ["ef", "recall"])]
     pub(crate) exact: bool,
-    /// Width of the candidate pool: larger finds more and takes longer.
-    #[arg(long, value_name = "N")]
-    pub(crate) ef: Option<usize>,
+    #[command(flatten)]
+    pub(crate) effort: Effort,
     /// Ask the index as it was when this checkpoint was made.
     #[arg(long, value_name = "NAME")]
     pub(crate) at: Option<String>,
     /// Also return the vectors of the hits.
     #[arg(long)]
     pub(crate) with_vectors: bool,
+}
+
+/// How hard to look.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct Effort {
+    /// Width of the candidate pool: larger finds more and takes longer.
+    #[arg(long, value_name = "N")]
+    pub(crate) ef: Option<usize>,
+    /// Share of the true neighbours to find, from 0.5 to 1; the index knows what that takes.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) recall: Option<f32>,
+}
+
+/// What `measure-recall` asks.
+#[derive(Debug, Args)]
+pub(crate) struct MeasureRecallArgs {
+    /// Folder of the index.
+    pub(crate) index: PathBuf,
+    /// File of query vectors (.npy, .fvecs or .jsonl), the kind that is really asked.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) queries: Option<PathBuf>,
+    /// How many random items are asked for their neighbours; 200 if there is no file.
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<usize>,
+    /// Decides which random items.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How many neighbours to ask for.
+    #[arg(short, long = "top-k", value_name = "N", default_value_t = 10)]
+    pub(crate) k: usize,
+    #[command(flatten)]
+    pub(crate) effort: Effort,
 }
 
 /// What is looked for.
@@ -333,6 +367,10 @@ mod tests {
         assert!(Cli::try_parse_from(["vectra", "query", "i", "--like", "1", "--vector", "[1]"]).is_err());
         assert!(
             Cli::try_parse_from(["vectra", "query", "i", "--like", "1", "--exact", "--ef", "9"]).is_err()
+        );
+        assert!(
+            Cli::try_parse_from(["vectra", "query", "i", "--like", "1", "--ef", "9", "--recall", "0.9"])
+                .is_err()
         );
         assert!(Cli::try_parse_from(["vectra", "query", "i", "--vector", "[-1.5]", "-k", "3"]).is_ok());
     }

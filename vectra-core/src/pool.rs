@@ -57,6 +57,37 @@ impl Pool {
         }
     }
 
+    /// The candidate that `rank` others are nearer than.
+    #[inline]
+    pub fn nth(&self, rank: usize) -> Option<Neighbor> {
+        self.keys.get(rank).map(|key| neighbor(*key))
+    }
+
+    /// How far from the query it is still worth looking: the distance of the `wanted`-th nearest and `slack` times as
+    /// much more. Infinity while fewer are held, or if `slack` is infinite.
+    #[inline]
+    pub fn limit(&self, wanted: usize, slack: f32) -> f32 {
+        if slack == f32::INFINITY {
+            return f32::INFINITY;
+        }
+        let Some(Neighbor { distance, .. }) = self.nth(wanted.max(1) - 1) else { return f32::INFINITY };
+        distance + slack * distance.abs()
+    }
+
+    /// Lets go of what is farther than `limit`.
+    #[inline]
+    pub fn trim(&mut self, limit: f32) {
+        let last = key(limit, SLOTS_MAX - 1) | EXPANDED;
+        while self.keys.last().is_some_and(|worst| *worst > last) {
+            self.keys.pop();
+        }
+    }
+
+    /// How many candidates are nearer than the one handed out last was when it was handed out.
+    pub fn rank(&self) -> usize {
+        self.cursor.saturating_sub(1)
+    }
+
     /// Offers a candidate; whether it is kept. The caller offers each slot once.
     pub fn insert(&mut self, distance: f32, slot: u32) -> bool {
         debug_assert!(slot < SLOTS_MAX, "slots have 31 bits");
@@ -178,7 +209,45 @@ mod tests {
         assert_eq!(handed, [9, 2, 3, 4]);
     }
 
+    #[test]
+    fn the_limit_is_the_wanted_distance_and_its_slack() {
+        let mut pool = Pool::default();
+        pool.reset(8);
+        pool.offer(&[0, 1, 2], &[-2.0, 0.0, 4.0], f32::INFINITY);
+        let limit = |wanted, slack| pool.limit(wanted, slack).to_bits();
+        assert_eq!([limit(1, 0.5), limit(2, 0.5), limit(3, 0.5)], [-1.0, 0.0, 6.0].map(f32::to_bits));
+        assert_eq!([limit(3, 0.0), limit(0, 0.5)], [4.0, -1.0].map(f32::to_bits));
+        assert_eq!(
+            [limit(4, 0.5), limit(2, f32::INFINITY)],
+            [f32::INFINITY.to_bits(); 2],
+            "fewer held, or no limit"
+        );
+        assert_eq!((pool.nth(2).map(|n| n.slot), pool.nth(3)), (Some(2), None));
+    }
+
     proptest! {
+        #[test]
+        fn trimming_keeps_what_is_within_the_limit_and_what_was_handed_out(
+            distances in proptest::collection::vec(-20i8..20, 0..40), handed in 0usize..40, limit in -25i8..25,
+            later in proptest::collection::vec(-20i8..20, 0..10),
+        ) {
+            let mut pool = Pool::default();
+            pool.reset(64);
+            for (slot, d) in distances.iter().enumerate() { pool.insert(f32::from(*d), slot as u32); }
+            let out: Vec<_> = (0..handed).map_while(|_| pool.next_unexpanded()).collect();
+            prop_assert!(out.is_empty() || pool.nth(pool.rank()) == out.last().copied());
+            let mut kept: Vec<_> = pool.iter().filter(|n| n.distance <= f32::from(limit)).collect();
+            pool.trim(f32::from(limit));
+            prop_assert_eq!(pool.iter().collect::<Vec<_>>(), kept.clone());
+            for (slot, d) in (100..).zip(&later) {
+                pool.insert(f32::from(*d), slot);
+                kept.push(Neighbor { distance: f32::from(*d), slot });
+            }
+            kept.retain(|n| !out.contains(n));
+            kept.sort();
+            prop_assert_eq!(std::iter::from_fn(|| pool.next_unexpanded()).collect::<Vec<_>>(), kept);
+        }
+
         #[test]
         fn offering_many_is_inserting_those_within_the_bound(
             batches in proptest::collection::vec(proptest::collection::vec(-20i8..20, 0..64), 0..6),

@@ -7,13 +7,16 @@ use crate::filter::Filter;
 use crate::topk::Ranked;
 
 /// How hard to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Effort {
     /// The index's own setting.
     #[default]
     Default,
     /// A candidate pool of this width in each graph.
     Ef(usize),
+    /// As much as it takes to find this share of the true neighbours, on average over queries, in each segment for its
+    /// own part of them. From 0.5 to 1, which is [`Effort::Exact`].
+    Recall(f32),
     /// Compare with every live item.
     Exact,
 }
@@ -87,6 +90,10 @@ pub struct Profile {
     /// Segments whose candidates came from codes or a graph that nobody has verified yet: the answers are right (exact
     /// distances of stored vectors), but damage may have cost some.
     pub unverified: u64,
+    /// Segments whose graph was walked as its own calibration says, to reach the recall that was asked for.
+    pub calibrated: u64,
+    /// Segments whose graph was walked by a rule of thumb to reach that recall: they have no calibration.
+    pub uncalibrated: u64,
 }
 
 impl std::ops::AddAssign for Profile {
@@ -97,6 +104,8 @@ impl std::ops::AddAssign for Profile {
         self.segments += other.segments;
         self.filter_evaluations += other.filter_evaluations;
         self.unverified += other.unverified;
+        self.calibrated += other.calibrated;
+        self.uncalibrated += other.uncalibrated;
     }
 }
 

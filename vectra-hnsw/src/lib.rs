@@ -29,5 +29,6 @@ pub use crate::format::FormatError;
 pub use crate::hnsw::Hnsw;
 pub use crate::params::{Params, ParamsError};
 pub use crate::scratch::Scratch;
+pub use crate::search::watch::Watch;
 pub use crate::stats::{LayerStats, Stats};
 pub use crate::view::HnswView;

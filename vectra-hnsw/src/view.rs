@@ -12,6 +12,7 @@ use crate::graph::{Buffer, Entry, Links, NONE};
 use crate::params::Params;
 use crate::scratch::Scratch;
 use crate::search;
+use crate::search::watch::Watch;
 use crate::stats::Stats;
 
 /// A frozen graph over the bytes of [`crate::Hnsw::encode`], mapped or owned; cloning copies nothing.
@@ -55,6 +56,34 @@ impl HnswView {
     /// recall alone.
     pub fn unreachable(&self) -> Vec<u32> {
         crate::reach::unreachable(&self.links())
+    }
+
+    /// As [`AnnIndex::search`], with parameters chosen by the distance at which the descent to layer 0 ended: it tells,
+    /// before most of the work is done, how far the rows of this graph lie from the query.
+    pub fn search_chosen<S: Scorer, A: Admit>(
+        &self,
+        scorer: &mut S,
+        choose: impl FnOnce(f32) -> SearchParams,
+        admit: &A,
+        scratch: &mut Scratch,
+        out: &mut Vec<Neighbor>,
+    ) -> SearchCounts {
+        search::search_chosen(&self.links(), scorer, choose, admit, scratch, out)
+    }
+
+    /// Walks with a pool of `ef` as if the slots of `without` were not in the graph, and shows every step to `watch`;
+    /// where the descent to layer 0 ended.
+    ///
+    /// `None`, and nothing walked, if it ended at a slot of `without` or there is no row.
+    pub fn watched<S: Scorer, W: Watch>(
+        &self,
+        scorer: &mut S,
+        ef: usize,
+        without: &[u32],
+        scratch: &mut Scratch,
+        watch: &mut W,
+    ) -> Option<Neighbor> {
+        search::watch::watched(&self.links(), scorer, ef, without, scratch, watch)
     }
 
     /// What the graph was made with.

@@ -12,7 +12,7 @@ pub mod sq;
 pub mod coder;
 pub mod projection;
 
-pub use crate::coder::Coder;
+pub use crate::coder::{Coded, Coder};
 pub use crate::format::{FormatError, Header};
 pub use crate::projection::Projection;
 pub use crate::quantizer::Quantizer;

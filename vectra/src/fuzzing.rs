@@ -11,7 +11,8 @@ mod truth;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, by name.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
+    ("calibration", derived::calibration),
     ("codes", derived::codes),
     ("container", files::container),
     ("filter", truth::filter),

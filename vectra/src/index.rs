@@ -15,7 +15,7 @@ use crate::item::{Item, ItemUpdate, Page};
 use crate::maintain::Spilled;
 use crate::maintain::{Goal, Health};
 use crate::opened::OpenReport;
-use crate::read::{QueryBatch, QueryBuilder, Snapshot};
+use crate::read::{QueryBatch, QueryBuilder, RecallReport, RecallSample, Snapshot};
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::write::batch::Receipt;
@@ -84,6 +84,14 @@ impl Index {
     /// in the order of the vectors.
     pub fn query_batch<'v, V: AsRef<[f32]>>(&self, vectors: &'v [V]) -> QueryBatch<'v> {
         self.snapshot().query_batch(vectors)
+    }
+
+    /// Compares queries, those of `sample`, with an exact scan: [`Snapshot::measure_recall`].
+    ///
+    /// # Errors
+    /// As [`Snapshot::measure_recall`].
+    pub fn measure_recall(&self, sample: &RecallSample) -> Result<RecallReport> {
+        self.snapshot().measure_recall(sample)
     }
 
     /// Writes with another durability than the index's own.

@@ -58,7 +58,7 @@ pub use crate::maintain::Health;
 pub use crate::maintain::Spilled;
 pub use crate::opened::OpenReport;
 pub use crate::progress::{Progress, Watch};
-pub use crate::read::{QueryBatch, QueryBuilder, Snapshot};
+pub use crate::read::{Probe, QueryBatch, QueryBuilder, RecallReport, RecallSample, Snapshot};
 pub use crate::reader::Reader;
 pub use crate::salvage::{LostRows, SalvageOptions, SalvageReport, salvage};
 pub use crate::settings::{DIM_MAX, Settings};

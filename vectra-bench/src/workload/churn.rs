@@ -144,7 +144,7 @@ pub(crate) fn churn(args: &ChurnArgs) -> Outcome<ChurnReport> {
     std::fs::create_dir_all(&args.folder)?;
     let settings = Settings::new(u32::try_from(dim)?).with_metric(args.metric).with_element(element);
     let source = Source { args, vectors: base.vectors(0, all)?, dim, settings };
-    let queries = Queries::read(&args.queries, args.queries_max)?;
+    let queries = Queries::read(&args.queries, 0, args.queries_max)?;
     let queries = queries.all();
     let mut rows: Vec<usize> = (0..live).collect();
     let index = source.index("churned", &rows)?;

@@ -44,7 +44,7 @@ struct Opened {
 /// Nearest neighbours: opens the index, building it first if it is not there, and measures every setting asked for.
 pub(crate) fn ann(args: &AnnArgs) -> Outcome<Report> {
     let mut truth = Array::open(&args.truth)?;
-    let queries = Queries::read(&args.queries, args.queries_max)?;
+    let queries = Queries::read(&args.queries, args.queries_from, args.queries_max)?;
     let mut base = args.base.as_deref().map(Array::open).transpose()?;
     let (opened, built) = open_or_build(args, base.as_mut(), queries.all()[0])?;
     let Opened { index, open_s, first_answer_s } = opened;
@@ -58,7 +58,7 @@ pub(crate) fn ann(args: &AnnArgs) -> Outcome<Report> {
     let rss_bytes = measure::resident_bytes();
     drop(progress);
     let rows = base.map_or(Rows::Index(&index), Rows::File);
-    let mut judge = Judge::new(args.metric, args.k, &mut truth, &queries, rows)?;
+    let mut judge = Judge::new(args.metric, args.k, (&mut truth, args.queries_from), &queries, rows)?;
     let mut points = points(args, &asker, &mut judge)?;
     let mut exact_scan = None;
     if args.exact {
@@ -131,7 +131,7 @@ fn check(args: &AnnArgs, index: &Index, base: Option<&Array<File>>, dim: usize) 
 /// Everything but the exact scan.
 fn points(args: &AnnArgs, asker: &Asker<'_>, judge: &mut Judge<'_>) -> Outcome<Vec<Point>> {
     let all = 0..asker.queries.len();
-    if args.ef.is_empty() && args.recall.is_empty() {
+    if args.ef.is_empty() && args.recall.is_empty() && args.reach.is_empty() {
         let _progress = Progress::new("measuring the default");
         return Ok(vec![asker.point(all, Effort::Default, "default".to_owned(), judge)?]);
     }
@@ -142,22 +142,27 @@ fn points(args: &AnnArgs, asker: &Asker<'_>, judge: &mut Judge<'_>) -> Outcome<V
         points.push(asker.point(all.clone(), Effort::Ef(*ef), setting, judge)?);
     }
     for target in &args.recall {
+        let setting = format!("recall={target}");
+        let _progress = Progress::new(format!("measuring {setting}"));
+        points.push(asker.point(all.clone(), Effort::Recall(*target), setting, judge)?);
+    }
+    for target in &args.reach {
         points.push(reaching(*target, asker, judge)?);
     }
     Ok(points)
 }
 
 /// The least effort that reaches `target` on the first half of the queries, measured on the second half.
-fn reaching(target: f64, asker: &Asker<'_>, judge: &mut Judge<'_>) -> Outcome<Point> {
+fn reaching(target: f32, asker: &Asker<'_>, judge: &mut Judge<'_>) -> Outcome<Point> {
     let count = asker.queries.len();
     if count < 2 {
-        return Err("--recall takes at least two queries".into());
+        return Err("--reach takes at least two queries".into());
     }
-    let setting = format!("recall={target}");
+    let setting = format!("reach={target}");
     let _progress = Progress::new(format!("looking for {setting}"));
     let rows = usize::try_from(asker.index.stats().items).unwrap_or(usize::MAX);
     let ef_max = rows.clamp(asker.k, EF_MAX.max(asker.k));
-    let found = effort::least(asker.k, ef_max, target, |ef| {
+    let found = effort::least(asker.k, ef_max, f64::from(target), |ef| {
         asker.point(0..count / 2, Effort::Ef(ef), String::new(), judge).map(|point| point.recall)
     })?;
     let ef = found.ok_or_else(|| format!("no effort up to {ef_max} reaches recall {target}"))?;

@@ -17,10 +17,11 @@ use crate::truth::Judge;
 const WARM_UP: usize = 100;
 
 /// How hard to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Effort {
     Default,
     Ef(usize),
+    Recall(f32),
     Exact,
 }
 
@@ -31,14 +32,14 @@ pub(super) struct Queries {
 }
 
 impl Queries {
-    /// Reads at most `max` queries from the array at `path`.
-    pub(super) fn read(path: &Path, max: Option<usize>) -> Outcome<Self> {
+    /// Reads at most `max` queries from the array at `path`, from number `from` on.
+    pub(super) fn read(path: &Path, from: usize, max: Option<usize>) -> Outcome<Self> {
         let mut array = Array::open(path)?;
-        let count = array.rows().min(max.unwrap_or(usize::MAX));
+        let count = array.rows().saturating_sub(from).min(max.unwrap_or(usize::MAX));
         if count == 0 {
             return Err(format!("{}: there are no queries", path.display()).into());
         }
-        Ok(Self { vectors: array.vectors(0, count)?, dim: array.columns() })
+        Ok(Self { vectors: array.vectors(from, count)?, dim: array.columns() })
     }
 
     pub(super) fn dim(&self) -> usize {
@@ -114,6 +115,7 @@ impl Asker<'_> {
         Ok(Point {
             setting,
             ef: if let Effort::Ef(ef) = effort { Some(ef) } else { None },
+            target: if let Effort::Recall(target) = effort { Some(target) } else { None },
             recall,
             qps: pass.per_second(),
             p50_us: quantile(&pass.nanoseconds, 0.5) / 1e3,
@@ -149,6 +151,7 @@ impl Asker<'_> {
         match effort {
             Effort::Default => builder.run_profiled(),
             Effort::Ef(ef) => builder.ef(ef).run_profiled(),
+            Effort::Recall(recall) => builder.recall(recall).run_profiled(),
             Effort::Exact => builder.exact().run_profiled(),
         }
     }

@@ -57,8 +57,8 @@ fn an_index_is_built_once_and_reused() {
 #[test]
 fn a_recall_is_reached_with_the_least_effort() {
     let set = Set::new("l2");
-    let (report, table) = set.report(&["--base", text(&set.path("base.npy")), "--recall", "0.5,0.9"]);
-    assert_eq!(settings(&report), ["recall=0.5", "recall=0.9"]);
+    let (report, table) = set.report(&["--base", text(&set.path("base.npy")), "--reach", "0.5,0.9"]);
+    assert_eq!(settings(&report), ["reach=0.5", "reach=0.9"]);
     check_points(&report);
     for point in report["points"].as_array().expect("a list") {
         assert!(number(&point["ef"]) >= 10.0, "{point}");

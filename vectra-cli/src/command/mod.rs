@@ -9,6 +9,7 @@ mod demo;
 mod get;
 mod import;
 mod info;
+mod measure_recall;
 mod query;
 mod salvage;
 mod verify;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: &Command, output: &mut Output) -> Result<Exit> {
         Command::Create(args) => create::run(args, output),
         Command::Import(args) => import::run(args, output),
         Command::Query(args) => query::run(args, output),
+        Command::MeasureRecall(args) => measure_recall::run(args, output),
         Command::Get(args) => get::run(args, output),
         Command::Info(args) => info::run(args, output),
         Command::Verify(args) => verify::run(args, output),

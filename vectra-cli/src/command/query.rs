@@ -35,8 +35,11 @@ pub(super) fn run(args: &QueryArgs, output: &mut Output) -> Result<Exit> {
     if let Some(filter) = filter {
         query = query.filter(filter);
     }
-    if let Some(ef) = args.ef {
+    if let Some(ef) = args.effort.ef {
         query = query.ef(ef);
+    }
+    if let Some(recall) = args.effort.recall {
+        query = query.recall(recall);
     }
     if args.exact {
         query = query.exact();
@@ -50,9 +53,16 @@ pub(super) fn run(args: &QueryArgs, output: &mut Output) -> Result<Exit> {
     hits.retain(|hit| Some(&hit.id) != like.as_ref());
     hits.truncate(args.k);
     if output.is_json() {
-        output.json(&as_json(&hits, &profile, took))?;
+        let mut json = as_json(&hits, &profile, took);
+        if let Some(recall) = args.effort.recall {
+            json["planned"] = planned_json(recall, &profile);
+        }
+        output.json(&json)?;
     } else {
         show(&hits, &profile, took, output)?;
+        if let Some(recall) = args.effort.recall {
+            output.line(planned(recall, &profile))?;
+        }
     }
     Ok(Exit::Ok)
 }
@@ -177,8 +187,23 @@ fn table(hits: &[Hit], output: &mut Output) -> Result<()> {
     output.table(&[">rank", "id", ">distance", "metadata"], &rows)
 }
 
+/// What a query for a recall was planned for, and by which rules.
+pub(super) fn planned_json(recall: f32, profile: &Profile) -> Json {
+    let recall = vector_json(&[recall])[0].take();
+    json!({"recall": recall, "calibrated": profile.calibrated, "uncalibrated": profile.uncalibrated})
+}
+
+fn planned(recall: f32, profile: &Profile) -> String {
+    let Profile { segments, calibrated, uncalibrated, .. } = *profile;
+    let scanned = segments - calibrated - uncalibrated;
+    format!(
+        "planned for recall {recall}: {calibrated} segments by calibration, {uncalibrated} by rule of thumb, \
+         {scanned} scanned"
+    )
+}
+
 /// An error of the query itself, or of the index behind it.
-fn query_failure(error: &vectra::Error, path: &Path) -> Failure {
+pub(super) fn query_failure(error: &vectra::Error, path: &Path) -> Failure {
     let failure = Failure::of_index(error, path);
     if failure.exit() == Exit::Invalid {
         let name = shell_word(&path.display().to_string());

@@ -191,3 +191,27 @@ fn help_and_version_are_no_errors() {
     assert!(place.vectra("--version").ok().starts_with("vectra "));
     assert!(place.vectra("import --help").ok().contains("--resume"));
 }
+
+#[test]
+fn a_recall_can_be_declared_and_measured() {
+    let place = imported();
+    let exact = place.vectra("query index --vector @v.npy[17] -k 10 --exact --json").json();
+    let declared = place.vectra("query index --vector @v.npy[17] -k 10 --recall 0.9 --json").json();
+    assert_eq!(ids(&declared), ids(&exact), "so few rows are scanned");
+    assert_eq!(declared["planned"], json!({"recall": 0.9, "calibrated": 0, "uncalibrated": 0}));
+    assert!(exact.get("planned").is_none());
+    let text = place.vectra("query index --vector @v.npy[17] --recall 0.9").out;
+    assert!(
+        text.contains("planned for recall 0.9: 0 segments by calibration, 0 by rule of thumb, 1 scanned")
+    );
+
+    let measured = place.vectra("measure-recall index --queries v.npy --recall 0.9 --json").json();
+    assert_eq!((&measured["queries"], &measured["planned"]["recall"]), (&json!(300), &json!(0.9)));
+    assert!(measured["recall"].as_f64() > Some(0.95) && measured["interval"][0].as_f64() > Some(0.9));
+    assert!(measured["worst"]["query"].is_u64() && measured["worst"]["recall"].is_f64());
+    let drawn = place.vectra("measure-recall index --rows 30 --seed 3 -k 5 --ef 64 --json").json();
+    assert!(drawn["queries"] == 30 && drawn["worst"]["item"].is_string() && drawn.get("planned").is_none());
+    assert_eq!(place.vectra("measure-recall index --json").json()["queries"], 200);
+    let text = place.vectra("measure-recall index --rows 30 --recall 1").out;
+    assert!(text.contains("1.0000") && text.contains("planned for"), "{text}");
+}

@@ -17,12 +17,23 @@ pub struct SearchParams {
     pub ef_search: usize,
     /// Nothing farther than this is of interest (the k-th best found elsewhere); infinity when there is no bound.
     pub bound: f32,
+    /// How many of the neighbours the caller is after; the others are there for a re-rank. See [`SearchParams::slack`].
+    pub wanted: usize,
+    /// A walk looks no farther than the distance of the `wanted`-th best so far and this part of it more, which ends it
+    /// where the pool would not: `ef_search` is only a cap then. Not negative; infinity for no such end. A flat scan
+    /// ignores it.
+    pub slack: f32,
 }
 
 impl SearchParams {
     /// `k` neighbours with a pool of `ef_search`, unbounded.
     pub fn new(k: usize, ef_search: usize) -> Self {
-        Self { k, ef_search, bound: f32::INFINITY }
+        Self { k, ef_search, bound: f32::INFINITY, wanted: k, slack: f32::INFINITY }
+    }
+
+    /// The same, ended by distance: see [`SearchParams::slack`].
+    pub fn with_slack(self, wanted: usize, slack: f32) -> Self {
+        Self { wanted, slack, ..self }
     }
 }
 

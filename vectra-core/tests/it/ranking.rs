@@ -194,8 +194,16 @@ fn zeros_are_ordered_by_sign() {
 
 #[test]
 fn work_adds_up() {
-    let one =
-        Profile { distances: 1, hops: 2, exact_reads: 3, segments: 4, filter_evaluations: 5, unverified: 6 };
+    let one = Profile {
+        distances: 1,
+        hops: 2,
+        exact_reads: 3,
+        segments: 4,
+        filter_evaluations: 5,
+        unverified: 6,
+        calibrated: 7,
+        uncalibrated: 8,
+    };
     let mut ctx = QueryCtx::default();
     assert!(ctx.deadline.is_none() && ctx.bound.is_infinite());
     ctx.profile += one;
@@ -207,6 +215,8 @@ fn work_adds_up() {
         segments: 8,
         filter_evaluations: 10,
         unverified: 12,
+        calibrated: 14,
+        uncalibrated: 16,
     };
     assert_eq!(ctx.profile, twice);
 }

@@ -3,6 +3,9 @@
 //! Memory is far away and does not answer in turn, so two nodes are always on the way: the neighbours of the next one
 //! are asked for before those of this one are scored. The next node is thus chosen without knowing what this one
 //! brings, which costs a few distances more and finds a little more (docs/decisions/0021).
+//!
+//! The walk may end by distance, too: what is farther than the limit that [`End`] gives is neither kept nor expanded. So
+//! the pool stays small however wide it may be, which matters because making room in a wide one costs time.
 
 use vectra_core::index::SearchCounts;
 use vectra_core::pool::Pool;
@@ -10,9 +13,38 @@ use vectra_core::scorer::Scorer;
 
 use crate::graph::{Buffer, Links};
 use crate::scratch::{Fresh, Scratch, Visited};
+use crate::search::watch::{Nobody, Watch};
 
 /// How many lists are asked for ahead of the node that is taken next.
 const LISTS_AHEAD: usize = 3;
+
+/// How far from the query a walk looks; see `SearchParams::slack`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    pub(crate) wanted: usize,
+    pub(crate) slack: f32,
+}
+
+impl End {
+    /// As far as the pool reaches.
+    pub(crate) const NEVER: Self = Self { wanted: 0, slack: f32::INFINITY };
+
+    /// Whether it is the pool alone that ends a walk.
+    pub(crate) fn is_never(self) -> bool {
+        self.slack == f32::INFINITY
+    }
+
+    /// The distance beyond which nothing is of use, now that `pool` is what was found; drops what is.
+    #[inline]
+    pub(crate) fn tighten(self, pool: &mut Pool) -> f32 {
+        if self.is_never() {
+            return f32::INFINITY;
+        }
+        let limit = pool.limit(self.wanted, self.slack);
+        pool.trim(limit);
+        limit
+    }
+}
 
 /// Walks layer 0 from what is in the pool; the pool's capacity is the width of the beam.
 pub(crate) fn beam<L: Links, S: Scorer>(
@@ -21,32 +53,51 @@ pub(crate) fn beam<L: Links, S: Scorer>(
     scratch: &mut Scratch,
     counts: &mut SearchCounts,
 ) {
+    beam_until(links, scorer, End::NEVER, scratch, counts, &mut Nobody);
+}
+
+/// The same, ended by distance, and watched.
+pub(crate) fn beam_until<L: Links, S: Scorer, W: Watch>(
+    links: &L,
+    scorer: &mut S,
+    end: End,
+    scratch: &mut Scratch,
+    counts: &mut SearchCounts,
+    watch: &mut W,
+) {
     let Scratch { visited, pool, near, flight: [this, next], .. } = scratch;
     let (mut this, mut next) = (this, next);
-    let mut is_open = open(links, scorer, visited, pool, near, this);
+    let mut limit = f32::INFINITY;
+    let mut is_open = open(links, scorer, visited, pool, near, this, counts, watch);
     while is_open {
-        let is_next_open = open(links, scorer, visited, pool, near, next);
+        let is_next_open = open(links, scorer, visited, pool, near, next, counts, watch);
         let expansion = this.expansion();
         counts.hops += 1;
         counts.distances += expansion.slots.len() as u64;
-        scorer.expand(&expansion, pool.bound(), pool);
+        scorer.expand(&expansion, limit.min(pool.bound()), pool);
+        watch.scores(expansion.slots);
+        limit = end.tighten(pool);
         pool.upcoming().take(LISTS_AHEAD).for_each(|slot| links.fetch(slot));
         std::mem::swap(&mut this, &mut next);
-        is_open = is_next_open || open(links, scorer, visited, pool, near, this);
+        is_open = is_next_open || open(links, scorer, visited, pool, near, this, counts, watch);
     }
 }
 
 /// Takes the nearest unexpanded node from the pool and asks for its neighbours; false if there is none.
+#[allow(clippy::too_many_arguments, reason = "parts of one scratch, borrowed apart; inlined")]
 #[inline]
-fn open<L: Links, S: Scorer>(
+fn open<L: Links, S: Scorer, W: Watch>(
     links: &L,
     scorer: &S,
     visited: &mut Visited,
     pool: &mut Pool,
     near: &mut Buffer,
     fresh: &mut Fresh,
+    counts: &SearchCounts,
+    watch: &mut W,
 ) -> bool {
     let Some(node) = pool.next_unexpanded() else { return false };
+    watch.opens(node, pool, counts);
     fresh.take(node.slot, links.base(node.slot, near), visited);
     scorer.fetch(&fresh.expansion());
     true

@@ -6,8 +6,10 @@
 //! walk starts at many admitted slots, because the way from the query's own region to the nearest admitted one can be
 //! blocked. When the candidates run dry it goes on breadth first through bridges, and what a bounded number of them
 //! does not find is found by scanning. When a sample says that so few slots are admitted that a scan is cheaper than a
-//! walk, there is no walk.
+//! walk, there is no walk. An end by distance counts only where most slots are admitted: elsewhere the nearest admitted ones
+//! may lie behind a gap that is wider than any slack.
 
+use vectra_core::Neighbor;
 use vectra_core::admit::Admit;
 use vectra_core::index::SearchCounts;
 use vectra_core::pool::Pool;
@@ -15,6 +17,7 @@ use vectra_core::scorer::{Expansion, Scorer};
 
 use crate::graph::Links;
 use crate::scratch::{Scratch, Visited};
+use crate::search::beam::End;
 use crate::search::descend::descend;
 
 /// How many slots are asked for the share of admitted ones.
@@ -43,11 +46,21 @@ const WIDER: usize = 8;
 /// overlap: of what is read some third is new.)
 const BLOCKED: f64 = 0.1;
 
-/// Fills the pool of capacity `ef` with admitted slots near the query; if fewer are admitted, it gets all of them.
+/// The share of admitted slots from which on a walk may end by distance.
+const OPEN: f64 = 0.5;
+
+/// How wide a pool, in results wanted, a walk that ends by distance usually comes to.
+const USUAL_WIDTH: usize = 4;
+
+/// Fills the pool of capacity `ef` with admitted slots near the query; if fewer are admitted, it gets all of them. With an
+/// end by distance, and most slots admitted, it gets only those within that.
+#[allow(clippy::too_many_arguments, reason = "what a walk needs, and nothing that belongs together")]
 pub(crate) fn filtered<L: Links, S: Scorer, A: Admit>(
     links: &L,
     scorer: &mut S,
     ef: usize,
+    end: End,
+    starts: Option<[Neighbor; 2]>,
     admit: &A,
     scratch: &mut Scratch,
     counts: &mut SearchCounts,
@@ -55,12 +68,16 @@ pub(crate) fn filtered<L: Links, S: Scorer, A: Admit>(
     let rows = links.rows();
     let samples = sample(rows, admit, &mut scratch.seeds);
     let hits = scratch.seeds.len() as u32;
-    let mut walk = Walk { links, scorer, admit, scratch, counts };
-    if scan_is_cheaper(rows, samples, hits, ef) {
+    let share = f64::from(hits) / f64::from(samples);
+    let end = if share < OPEN { End::NEVER } else { end };
+    let mut walk = Walk { links, scorer, admit, end, limit: f32::INFINITY, scratch, counts };
+    // With an end by distance the pool is only a cap, which says little about the length of the walk.
+    let width = if end.is_never() { ef } else { ef.min(USUAL_WIDTH * end.wanted) };
+    if scan_is_cheaper(rows, samples, hits, width) {
         return walk.scan();
     }
-    let blocked = walk.begin(ef, f64::from(hits) / f64::from(samples));
-    if blocked && scan_is_cheaper(rows, samples, hits, ef.saturating_mul(WIDER)) {
+    let blocked = walk.begin(ef, share, starts);
+    if blocked && scan_is_cheaper(rows, samples, hits, width.saturating_mul(WIDER)) {
         return walk.scan();
     }
     walk.run();
@@ -106,6 +123,9 @@ struct Walk<'a, L, S, A> {
     links: &'a L,
     scorer: &'a mut S,
     admit: &'a A,
+    end: End,
+    /// What is farther is of no use.
+    limit: f32,
     scratch: &'a mut Scratch,
     counts: &'a mut SearchCounts,
 }
@@ -113,10 +133,11 @@ struct Walk<'a, L, S, A> {
 impl<L: Links, S: Scorer, A: Admit> Walk<'_, L, S, A> {
     /// Starts at the ends of the descent, as candidates if they are admitted and as bridges if not, and at the seeds.
     /// Whether the region of the query is blocked, `share` being admitted of all; then the pool has become wider.
-    fn begin(&mut self, ef: usize, share: f64) -> bool {
+    fn begin(&mut self, ef: usize, share: f64, starts: Option<[Neighbor; 2]>) -> bool {
         self.scratch.frontier.clear();
         let Some(entry) = self.links.entry() else { return false };
-        let [nearest, entry] = descend(self.links, entry, self.scorer, self.scratch, self.counts);
+        let [nearest, entry] =
+            starts.unwrap_or_else(|| descend(self.links, entry, self.scorer, self.scratch, self.counts));
         let mut blocked = false;
         if !self.admit.admits(nearest.slot) {
             let look = self.expand(nearest.slot);
@@ -154,14 +175,21 @@ impl<L: Links, S: Scorer, A: Admit> Walk<'_, L, S, A> {
         loop {
             while let Some(next) = self.scratch.pool.next_unexpanded() {
                 self.expand(next.slot);
+                self.limit = self.end.tighten(&mut self.scratch.pool);
             }
-            if self.scratch.pool.is_full() || !self.cross(&mut crossed) {
+            if self.has_enough() || !self.cross(&mut crossed) {
                 break;
             }
         }
-        if !self.scratch.pool.is_full() {
+        if !self.has_enough() {
             self.scan();
         }
+    }
+
+    /// Whether the pool holds what the walk is after: as many as fit in, or an end by distance was reached.
+    fn has_enough(&self) -> bool {
+        let pool = &self.scratch.pool;
+        pool.is_full() || !self.end.is_never() && pool.len() >= self.end.wanted
     }
 
     /// Scores an admitted slot unless that is done already.
@@ -182,7 +210,7 @@ impl<L: Links, S: Scorer, A: Admit> Walk<'_, L, S, A> {
         bridges.clear();
         bridges.extend(neighbours.iter().filter(|slot| !self.admit.admits(**slot)));
         let keep = mark(self.admit, visited, frontier, neighbours);
-        score(self.scorer, &Expansion::some(node, neighbours, keep, &mut [0; 64]), pool);
+        score(self.scorer, &Expansion::some(node, neighbours, keep, &mut [0; 64]), self.limit, pool);
         self.counts.hops += 1;
         self.counts.distances += u64::from(keep.count_ones());
         let mut look = Look { found: keep.count_ones(), read: neighbours.len() as u32 };
@@ -213,7 +241,7 @@ impl<L: Links, S: Scorer, A: Admit> Walk<'_, L, S, A> {
         self.counts.hops += 1;
         self.counts.distances += u64::from(keep.count_ones());
         if keep != 0 {
-            score(self.scorer, &Expansion::some(bridge, neighbours, keep, &mut [0; 64]), pool);
+            score(self.scorer, &Expansion::some(bridge, neighbours, keep, &mut [0; 64]), self.limit, pool);
         }
         Look { found: keep.count_ones(), read: neighbours.len() as u32 }
     }
@@ -241,9 +269,9 @@ impl<L: Links, S: Scorer, A: Admit> Walk<'_, L, S, A> {
 }
 
 /// Scores an expansion at once: what else a filtered walk could do meanwhile depends on what this brings.
-fn score<S: Scorer>(scorer: &mut S, expansion: &Expansion<'_>, pool: &mut Pool) {
+fn score<S: Scorer>(scorer: &mut S, expansion: &Expansion<'_>, limit: f32, pool: &mut Pool) {
     scorer.fetch(expansion);
-    scorer.expand(expansion, pool.bound(), pool);
+    scorer.expand(expansion, limit.min(pool.bound()), pool);
 }
 
 /// Marks the admitted nodes of a list as visited, giving the mask of the new ones, and queues the others as bridges.

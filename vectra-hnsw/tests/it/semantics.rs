@@ -45,7 +45,7 @@ proptest! {
         let rounded = Rows::new((0..count as u32).map(|s| rows.row(s).iter().map(|x| x.round()).collect()).collect());
         let params = Params { m: 4 + (seed % 8) as usize, ef_construction: 24, seed };
         let hnsw = Hnsw::build(&rounded, &params, 1, &|_| true).expect("not stopped");
-        let search = SearchParams { k, ef_search: ef, bound };
+        let search = SearchParams { bound, ..SearchParams::new(k, ef) };
         let query = [1.0, 0.0, -1.0];
         check(&hnsw, &rounded, &query, &search, &All)?;
         let admit = Bits::from_slots(count as u32, (0..count as u32).step_by(step));

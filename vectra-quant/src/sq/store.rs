@@ -75,7 +75,8 @@ impl<'a> Sq8Rows<'a> {
         }
     }
 
-    fn owning_scorer(self, query: Sq8Query) -> Sq8Scorer<'a> {
+    /// Scores with a query of the same codec that is the scorer's own.
+    pub(crate) fn owning_scorer(self, query: Sq8Query) -> Sq8Scorer<'a> {
         Sq8Scorer { rows: self, query: Cow::Owned(query) }
     }
 }

@@ -9,6 +9,25 @@ use vectra_core::scorer::{Scorer, VectorStore};
 use vectra_hnsw::{Hnsw, HnswView, Params};
 use vectra_quant::{Header, Projection, Quantizer, Sq8, Sq8View};
 
+use crate::segment::calibration::{Calibration, Rule, TARGETS, WANTED};
+
+/// A calibration behind the byte that says whether its sum is made right.
+pub(super) fn calibration(bytes: &[u8]) {
+    let Some((repair, section)) = bytes.split_first() else { return };
+    let mut section = section.to_vec();
+    let body = section.len().saturating_sub(4);
+    repair_sum(&mut section, *repair, body);
+    let Ok(table) = Calibration::decode(&section) else { return };
+    for (k, target, first) in [(1, 0.5, f32::NEG_INFINITY), (10, 0.95, 0.5), (1000, 0.999, f32::NAN)] {
+        let params = table.rule(k, target, first).params(k);
+        assert!(
+            params.slack >= 0.0 && params.k >= k && params.k <= params.ef_search,
+            "a walk that can be made"
+        );
+    }
+    assert_eq!(table.encode(), section, "one table has one encoding");
+}
+
 /// A section of codes behind the byte that says whether its header's sum is made right.
 pub(super) fn codes(bytes: &[u8]) {
     let Some((repair, section)) = bytes.split_first() else { return };
@@ -77,7 +96,7 @@ fn store(rows: u32) -> Sq8View {
     Sq8View::open(Blob::copy_of(&bytes), codec, rows).expect("as many rows as were encoded")
 }
 
-/// Sections of sixty rows.
+/// Sections of sixty rows and fewer.
 pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let behind = |bytes: &[u8]| [&[1], bytes].concat();
     let store = store(60);
@@ -88,7 +107,11 @@ pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let graph = Hnsw::build(&store, &params, 1, &|_| true).expect("nobody stops it").encode();
     let directions = [1.0, 0.0, 0.0, 0.0, 0.6, 0.8];
     let projection = Projection::new(&directions, &[0.5, 1.0, 2.0], Metric::Cosine).to_section();
+    let rule = |i: usize| Rule { slack: i as f32 / 64.0, ef: 16 + i as u32, depth: 12 };
+    let rules = (0..2 * WANTED.len() * TARGETS.len()).map(rule).collect();
+    let calibration = Calibration::new(vec![0.25, 0.5], rules).encode();
     vec![
+        ("calibration", "two_bands", behind(&calibration)),
         ("codes", "three_rows", behind(&codes)),
         ("graph", "sixty_rows", behind(&graph)),
         ("projection", "two_of_three", behind(&projection)),

@@ -98,7 +98,7 @@ impl Engine {
         };
         let threads = self.env.spawner.parallelism();
         let go_on = |_| !self.closed.load(std::sync::atomic::Ordering::Relaxed);
-        let part = write_graph(&*self.store, &codes, &self.settings, threads, &go_on)?;
+        let part = write_graph(&*self.store, &codes, &segment.truth, &self.settings, threads, &go_on)?;
         fresh.publish([&part])?;
         let index = self.open_index(&part, segment.rows())?;
         index

@@ -127,11 +127,13 @@ pub(crate) fn among(
         has_codes: segment.index.is_some(),
         has_graph: segment.has_graph(),
         is_projected: segment.index.as_ref().is_some_and(|index| index.is_projected()),
+        calibration: segment.index.as_ref().and_then(|index| index.calibration()),
         effort: bound.query.effort,
         k: bound.query.k,
         ef_default: bound.ef_default,
     };
     let strategy = plan(&facts);
+    strategy.count(bound.query.effort, &mut ctx.profile);
     if strategy == Strategy::ExactScan {
         return exact_scan(view, admitted, bound, &mut ctx.profile, top);
     }
@@ -167,6 +169,14 @@ fn candidates(
                 Admitted::All => index.walk(query, &params, &All, scratch),
                 Admitted::Live => index.walk(query, &params, &view.tombstones, scratch),
                 Admitted::These(bits) => index.walk(query, &params, bits, scratch),
+            }
+        }
+        Strategy::CalibratedWalk { recall } => {
+            let wanted = (bound.query.k, recall);
+            match admitted {
+                Admitted::All => index.walk_for(query, wanted, &All, scratch),
+                Admitted::Live => index.walk_for(query, wanted, &view.tombstones, scratch),
+                Admitted::These(bits) => index.walk_for(query, wanted, bits, scratch),
             }
         }
         Strategy::CodeScan { rerank } => match admitted {

@@ -4,6 +4,7 @@ mod context;
 pub(crate) mod execute;
 mod hydrate;
 mod many;
+mod measure;
 mod near;
 pub(crate) mod plan;
 mod query;
@@ -13,5 +14,6 @@ mod together;
 
 pub(crate) use context::ReadContext;
 pub use many::QueryBatch;
+pub use measure::{Probe, RecallReport, RecallSample};
 pub use query::QueryBuilder;
 pub use snapshot::Snapshot;

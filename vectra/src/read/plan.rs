@@ -2,15 +2,22 @@
 
 use std::fmt;
 
-use vectra_core::query::Effort;
+use vectra_core::query::{Effort, Profile};
+
+use crate::segment::calibration::{Calibration, Rule};
 
 /// Admitted rows up to which their codes are scanned instead of walking the graph.
 const SCAN_ROWS_MAX: u32 = 8192;
 /// The share of admitted rows below which a walk would mostly meet rows it must not answer.
 const SCAN_SHARE: u32 = 16;
 
+/// The highest recall that a walk is trusted with.
+const RECALL_MAX: f32 = 0.999;
+/// As many codes are scanned in the time that a walk takes for one place of its pool.
+const WALKED_PER_PLACE: u64 = 32;
+
 /// The way through one segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Strategy {
     /// Compare with every admitted vector.
     ExactScan,
@@ -18,11 +25,13 @@ pub(crate) enum Strategy {
     CodeScan { rerank: usize },
     /// Walk the graph over the codes, then re-rank the best exactly.
     GraphWalk { ef_search: usize, rerank: usize },
+    /// The same, as wide as the segment's calibration says for this recall and the query's first distance.
+    CalibratedWalk { recall: f32 },
 }
 
 /// What the decision rests on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Facts {
+pub(crate) struct Facts<'a> {
     pub(crate) rows: u32,
     /// Rows that may be answered.
     pub(crate) admitted: u32,
@@ -30,6 +39,7 @@ pub(crate) struct Facts {
     pub(crate) has_graph: bool,
     /// The codes are those of a projection.
     pub(crate) is_projected: bool,
+    pub(crate) calibration: Option<&'a Calibration>,
     pub(crate) effort: Effort,
     pub(crate) k: usize,
     /// The index's own `ef_search`.
@@ -44,9 +54,9 @@ fn rerank_depth(k: usize, is_projected: bool) -> usize {
 }
 
 /// Chooses the strategy for one segment.
-pub(crate) fn plan(facts: &Facts) -> Strategy {
+pub(crate) fn plan(facts: &Facts<'_>) -> Strategy {
     let rerank = rerank_depth(facts.k, facts.is_projected);
-    if facts.effort == Effort::Exact || !facts.has_codes || facts.admitted as usize <= rerank {
+    if takes_all(facts) || !facts.has_codes || facts.admitted as usize <= rerank {
         return Strategy::ExactScan;
     }
     let few = facts.admitted <= SCAN_ROWS_MAX && facts.admitted < facts.rows / 2
@@ -55,9 +65,19 @@ pub(crate) fn plan(facts: &Facts) -> Strategy {
     if few || !facts.has_graph {
         return Strategy::CodeScan { rerank };
     }
-    let ef = match facts.effort {
-        Effort::Ef(ef) => ef,
-        _ => facts.ef_default,
+    let (ef, rerank) = match facts.effort {
+        Effort::Ef(ef) => (ef, rerank),
+        Effort::Recall(recall) => match facts.calibration {
+            Some(known) if walk_is_longer(known.narrowest(facts.k, recall), facts.admitted) => {
+                return Strategy::CodeScan { rerank };
+            }
+            Some(_) => return Strategy::CalibratedWalk { recall },
+            None => {
+                let rule = Rule::uncalibrated(facts.k, recall);
+                (rule.ef as usize, rule.depth as usize)
+            }
+        },
+        _ => (facts.ef_default, rerank),
     };
     let ef_search = ef.max(facts.k);
     Strategy::GraphWalk { ef_search, rerank: rerank.min(ef_search) }
@@ -66,9 +86,41 @@ pub(crate) fn plan(facts: &Facts) -> Strategy {
 /// Whether every admitted vector is compared where the codes cannot tell which rows are nearest: many equal rows, or
 /// rows that lie closer together than the levels of a code. Only where that costs little, and not where the caller has
 /// chosen what a walk may cost. Codes of a projection are in doubt far more often, and hardly ever wrong by as much.
-pub(crate) fn scans_in_doubt(facts: &Facts, strategy: Strategy) -> bool {
-    let is_walk = matches!(strategy, Strategy::GraphWalk { .. });
-    !facts.is_projected && facts.admitted <= SCAN_ROWS_MAX && (!is_walk || facts.effort == Effort::Default)
+pub(crate) fn scans_in_doubt(facts: &Facts<'_>, strategy: Strategy) -> bool {
+    let may = match strategy {
+        Strategy::GraphWalk { .. } => matches!(facts.effort, Effort::Default | Effort::Recall(_)),
+        // What the codes cost was measured with the rest.
+        Strategy::CalibratedWalk { .. } => false,
+        Strategy::ExactScan | Strategy::CodeScan { .. } => true,
+    };
+    !facts.is_projected && facts.admitted <= SCAN_ROWS_MAX && may
+}
+
+/// Whether walking with a pool of `ef` takes more time than scanning `rows` codes.
+fn walk_is_longer(ef: u32, rows: u32) -> bool {
+    u64::from(ef) * WALKED_PER_PLACE > u64::from(rows)
+}
+
+/// Whether only a look at every row reaches the recall: it is 1, or higher than any that walks are calibrated for.
+fn takes_all(facts: &Facts<'_>) -> bool {
+    match facts.effort {
+        Effort::Exact => true,
+        Effort::Recall(recall) => {
+            recall > RECALL_MAX || facts.calibration.is_some_and(|known| !known.reaches(recall))
+        }
+        _ => false,
+    }
+}
+
+impl Strategy {
+    /// Counts by which rule a recall was planned.
+    pub(crate) fn count(self, effort: Effort, profile: &mut Profile) {
+        match self {
+            Self::CalibratedWalk { .. } => profile.calibrated += 1,
+            Self::GraphWalk { .. } if matches!(effort, Effort::Recall(_)) => profile.uncalibrated += 1,
+            _ => {}
+        }
+    }
 }
 
 impl fmt::Display for Strategy {
@@ -79,6 +131,7 @@ impl fmt::Display for Strategy {
             Self::GraphWalk { ef_search, rerank } => {
                 write!(f, "graph walk, ef_search {ef_search}, re-rank {rerank}")
             }
+            Self::CalibratedWalk { recall } => write!(f, "graph walk calibrated for recall {recall}"),
         }
     }
 }
@@ -87,12 +140,13 @@ impl fmt::Display for Strategy {
 mod tests {
     use super::*;
 
-    const WIDE: Facts = Facts {
+    const WIDE: Facts<'_> = Facts {
         rows: 60_000,
         admitted: 60_000,
         has_codes: true,
         has_graph: true,
         is_projected: false,
+        calibration: None,
         effort: Effort::Default,
         k: 10,
         ef_default: 96,
@@ -119,10 +173,39 @@ mod tests {
     #[test]
     fn small_segments_are_scanned_in_doubt_unless_an_effort_was_chosen() {
         let small = Facts { rows: 5000, admitted: 5000, ..WIDE };
-        let scans = |facts: &Facts| scans_in_doubt(facts, plan(facts));
+        let scans = |facts: &Facts<'_>| scans_in_doubt(facts, plan(facts));
         assert!(scans(&small));
         assert!(!scans(&WIDE));
         assert!(!scans(&Facts { effort: Effort::Ef(16), ..small }));
         assert!(scans(&Facts { effort: Effort::Ef(16), has_graph: false, ..small }));
+    }
+
+    #[test]
+    fn a_recall_is_planned_by_the_table_by_a_rule_of_thumb_or_by_looking_at_all() {
+        use crate::segment::calibration::{TARGETS, WANTED};
+        let rule = |t: usize| Rule { slack: 0.1, ef: if t < 9 { 64 } else { 4000 }, depth: 14 };
+        let rules = (0..WANTED.len()).flat_map(|_| (0..TARGETS.len()).map(rule)).collect();
+        let table = Calibration::new(vec![0.5], rules);
+        let asked = |recall| Facts { effort: Effort::Recall(recall), ..WIDE };
+        let known = |recall| Facts { calibration: Some(&table), ..asked(recall) };
+        assert_eq!(plan(&known(0.95)), Strategy::CalibratedWalk { recall: 0.95 });
+        assert_eq!(plan(&asked(0.95)), Strategy::GraphWalk { ef_search: 64, rerank: 32 });
+        assert_eq!(plan(&known(0.9995)), Strategy::ExactScan);
+        assert_eq!(plan(&asked(0.9995)), Strategy::ExactScan);
+        assert_eq!(plan(&known(0.999)), Strategy::CodeScan { rerank: 32 }, "the walk would be longer");
+        assert_eq!(plan(&Facts { has_graph: false, ..known(0.9) }), Strategy::CodeScan { rerank: 32 });
+        assert_eq!(plan(&Facts { admitted: 600, ..known(0.9) }), Strategy::CodeScan { rerank: 32 });
+        let mut profile = Profile::default();
+        for facts in [known(0.95), asked(0.95), known(0.999), WIDE] {
+            plan(&facts).count(facts.effort, &mut profile);
+        }
+        assert_eq!((profile.calibrated, profile.uncalibrated), (1, 1));
+        let small = Facts { admitted: 2000, rows: 2000, ..asked(0.9) };
+        assert!(scans_in_doubt(&small, plan(&small)));
+        assert!(!scans_in_doubt(&small, Strategy::CalibratedWalk { recall: 0.9 }));
+        assert_eq!(
+            Strategy::CalibratedWalk { recall: 0.9 }.to_string(),
+            "graph walk calibrated for recall 0.9"
+        );
     }
 }

@@ -19,6 +19,9 @@ use crate::write::validate;
 /// The most neighbours one query may ask for.
 const TOP_K_MAX: usize = 10_000;
 
+/// The lowest recall that can be asked for.
+const RECALL_MIN: f32 = 0.5;
+
 /// A query being put together; [`QueryBuilder::run`] answers it.
 ///
 /// ```
@@ -77,6 +80,19 @@ impl<'v> QueryBuilder<'v> {
     /// Width of the candidate pool: larger finds more and takes longer.
     pub fn ef(mut self, ef_search: usize) -> Self {
         self.effort = Effort::Ef(ef_search);
+        self
+    }
+
+    /// Looks as hard as it takes to find this share of the true neighbours, on average over queries: from 0.5 to 1, which
+    /// is [`QueryBuilder::exact`].
+    ///
+    /// Each segment's graph is measured when it is built: how far a walk must go for which recall, for queries near to
+    /// its rows and for those far from them. A query takes the walk that reached its recall there, in each segment for that
+    /// segment's part of the answer. Segments without a graph are scanned; those whose graph was not measured (small
+    /// ones, and files of older versions) are walked by a rule of thumb, which [`Profile::uncalibrated`] counts. It is
+    /// a forecast: [`Index::measure_recall`](crate::Index::measure_recall) compares it with your own queries.
+    pub fn recall(mut self, recall: f32) -> Self {
+        self.effort = Effort::Recall(recall);
         self
     }
 
@@ -139,7 +155,7 @@ impl<'v> QueryBuilder<'v> {
         Ok(Query {
             vector: prepare_query(settings.metric, vector),
             k: self.k,
-            effort: self.effort,
+            effort: effort_for(self.effort)?,
             filter: self.filter.clone(),
         })
     }
@@ -185,6 +201,17 @@ impl<'v> QueryBuilder<'v> {
             }) as Arc<dyn Searcher>
         });
         ShardSet::new(shards.collect())
+    }
+}
+
+/// The effort that is carried out, or why there is none.
+fn effort_for(effort: Effort) -> std::result::Result<Effort, String> {
+    match effort {
+        Effort::Recall(recall) if !(RECALL_MIN..=1.0).contains(&recall) => {
+            Err(format!("the recall is {recall}; it must be from {RECALL_MIN} to 1"))
+        }
+        Effort::Recall(1.0) => Ok(Effort::Exact),
+        effort => Ok(effort),
     }
 }
 

@@ -1,19 +1,21 @@
 //! Writing the parts of a sealed segment: rows and metadata (truth), then codes and graph (derived).
 
+use vectra_core::io::Blob;
 use vectra_core::{Metric, Value};
-use vectra_hnsw::Hnsw;
-use vectra_quant::{Coder, Header, Projection, Quantizer, Sq8, Sq8View};
+use vectra_hnsw::{Hnsw, HnswView};
+use vectra_quant::{Coded, Coder, Header, Projection, Quantizer, Sq8, Sq8View};
 use vectra_tier::container::WriteError;
 use vectra_tier::{PartRef, PartStore, Role, SectionKind};
 use vectra_wal::Lsn;
 
+use super::calibrate::calibrate;
 use super::exact::Vectors;
 use super::ids::IdColumn;
 use super::index::SealedIndex;
 use super::ledger::Ledger;
 use super::schema;
 use super::sections::{
-    CODES, DEFAULT_FIELD, GRAPH, ID_BYTES, ID_FILTER, ID_OFFSETS, ID_ORDER, INVERSE_NORMS, LSNS,
+    CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, ID_BYTES, ID_FILTER, ID_OFFSETS, ID_ORDER, INVERSE_NORMS, LSNS,
     META_DICTIONARY, META_INDEXES, META_ROWS, OVERLAY, PROJECTION, SCHEMA, TOMBSTONES, VECTORS,
 };
 use super::truth::Truth;
@@ -204,12 +206,14 @@ fn coder(truth: &Truth, settings: &Settings) -> Result<Coder> {
     Ok(Projection::fit(&sample, dim, metric).map_or(direct, Coder::Projected))
 }
 
-/// Builds the graph over the codes of `index` and writes a part with both.
+/// Builds the graph over the codes of `index`, measures what walks of it find of the rows of `truth`, and writes a part with
+/// all three.
 ///
 /// `progress` is told how many rows are done and stops the build by returning false.
 pub(crate) fn write_graph(
     store: &dyn PartStore,
     index: &SealedIndex,
+    truth: &Truth,
     settings: &Settings,
     threads: usize,
     progress: &(dyn Fn(u64) -> bool + Sync),
@@ -221,13 +225,29 @@ pub(crate) fn write_graph(
         .map_err(|e| Error::caused(ErrorKind::Corrupt, "the codes of a segment cannot be read", e))?;
     let graph = Hnsw::build(&view, &settings.graph_params(), threads, progress)
         .map_err(|e| Error::caused(ErrorKind::Unavailable, "the graph was not built", e))?;
-    let graph = graph.encode();
-    let mut sections = vec![(CODES, &codes[..]), (GRAPH, &graph)];
+    // Two copies of the graph at a time, no more.
+    let bytes = graph.encode();
+    drop(graph);
+    let graph = Blob::copy_of(&bytes);
+    drop(bytes);
+    let mut sections = vec![(CODES, &codes[..]), (GRAPH, &graph[..])];
     let projection = match index.coder() {
         Coder::Projected(projection) => Some(projection.to_section()),
         Coder::Direct(_) => None,
     };
     sections.extend(projection.iter().map(|bytes| (PROJECTION, &bytes[..])));
+    let walks = HnswView::open(graph.clone(), index.part.rows())
+        .map_err(|e| Error::caused(ErrorKind::Corrupt, "a graph just built does not hold together", e))?;
+    let coded = Coded::new(index.coder(), view.rows());
+    let table = match calibrate(truth, settings.metric, &coded, &walks, settings.seed, threads) {
+        Ok(table) => table.map(|table| table.encode()),
+        Err(error) => {
+            // The graph is of use without it, and who verifies the rows will find what is wrong with them.
+            tracing::warn!(%error, "a graph is not calibrated");
+            None
+        }
+    };
+    sections.extend(table.as_deref().map(|table| (CALIBRATION, table)));
     write_part(store, Role::Index, index.part.rows(), &sections)
 }
 

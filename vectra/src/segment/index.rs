@@ -12,7 +12,8 @@ use vectra_hnsw::HnswView;
 use vectra_quant::{Coder, Projection, Sq8, Sq8Rows, Sq8View};
 use vectra_tier::{PartHandle, ReadError, Section};
 
-use super::sections::{CODES, DEFAULT_FIELD, GRAPH, PROJECTION};
+use super::calibration::{Calibration, first_scale};
+use super::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Codes and graph over the slots of one segment.
@@ -22,6 +23,7 @@ pub(crate) struct SealedIndex {
     coder: Coder,
     codes: Sq8View,
     graph: Option<HnswView>,
+    calibration: Option<Calibration>,
     verified: bool,
 }
 
@@ -90,7 +92,13 @@ impl SealedIndex {
         } else {
             None
         };
-        Ok(Self { part, coder, codes, graph, verified: false })
+        let calibration = if part.has(CALIBRATION, DEFAULT_FIELD) {
+            let table = Calibration::decode(&section(CALIBRATION)?);
+            Some(table.map_err(|e| bad("calibration", e.into()))?)
+        } else {
+            None
+        };
+        Ok(Self { part, coder, codes, graph, calibration, verified: false })
     }
 
     /// Whether what is searched was checked as a whole, where it is.
@@ -125,6 +133,31 @@ impl SealedIndex {
 
     pub(crate) fn graph(&self) -> Option<&HnswView> {
         self.graph.as_ref()
+    }
+
+    /// What is known of the walks of the graph.
+    pub(crate) fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
+    }
+
+    /// As [`walk`](Self::walk), as the calibration says for `k` results and recall `target`.
+    ///
+    /// # Panics
+    /// If there is no graph or no calibration.
+    pub(crate) fn walk_for<A: Admit>(
+        &self,
+        query: &[f32],
+        (k, target): (usize, f32),
+        admit: &A,
+        scratch: &mut Scratch,
+    ) -> SearchCounts {
+        let (graph, calibration) = (self.graph.as_ref(), self.calibration.as_ref());
+        let (graph, calibration) = graph.zip(calibration).expect("the plan asks for what there is");
+        let bound = self.coder.bind(query);
+        let mut scorer = self.codes.rows().scorer(&bound);
+        let scale = first_scale(self.codes.codec().metric(), query);
+        let choose = |first: f32| calibration.rule(k, target, first * scale).params(k);
+        graph.search_chosen(&mut scorer, choose, admit, &mut scratch.graph, &mut scratch.found)
     }
 
     /// The `params.k` nearest admitted slots by their codes, through the graph; into `scratch.found`.

@@ -1,6 +1,8 @@
 //! Where rows rest: mutable and frozen in memory, sealed in parts.
 
 pub(crate) mod build;
+pub(crate) mod calibrate;
+pub(crate) mod calibration;
 pub(crate) mod exact;
 pub(crate) mod ids;
 pub(crate) mod index;

@@ -30,6 +30,8 @@ pub(crate) const CODES: SectionKind = SectionKind(33);
 pub(crate) const GRAPH: SectionKind = SectionKind(34);
 /// Part `index`: the projection behind the codes; absent where the vectors themselves are encoded.
 pub(crate) const PROJECTION: SectionKind = SectionKind(35);
+/// Part `index`: which walks of the graph reach which recall; absent for small segments and in older files.
+pub(crate) const CALIBRATION: SectionKind = SectionKind(36);
 /// Part `deletes`: the tombstones.
 pub(crate) const TOMBSTONES: SectionKind = SectionKind(48);
 /// Part `overlay`: metadata changed after the seal.

@@ -12,6 +12,7 @@ mod compat;
 mod concurrent;
 mod corpus;
 mod crash;
+mod declared;
 mod durable;
 mod edges;
 mod evidence;

@@ -35,9 +35,16 @@ fn walk(
     scratch.visited.reset(store.len());
     sample(graph.rows(), admit, &mut scratch.seeds);
     let mut scorer = store.bind(query);
-    let mut walk =
-        Walk { links: graph, scorer: &mut scorer, admit, scratch: &mut scratch, counts: &mut counts };
-    walk.begin(ef, f64::from(admit.count()) / store.len() as f64);
+    let mut walk = Walk {
+        links: graph,
+        scorer: &mut scorer,
+        admit,
+        end: End::NEVER,
+        limit: f32::INFINITY,
+        scratch: &mut scratch,
+        counts: &mut counts,
+    };
+    walk.begin(ef, f64::from(admit.count()) / store.len() as f64, None);
     walk.run();
     (scratch.pool.iter().collect(), counts)
 }
@@ -96,8 +103,16 @@ fn a_blocked_region_is_noticed_and_a_thin_filter_is_not_one() {
         scratch.visited.reset(store.len());
         let mut scorer = store.bind(store.row(slot));
         let share = f64::from(admit.count()) / store.len() as f64;
-        Walk { links: &graph, scorer: &mut scorer, admit, scratch: &mut scratch, counts: &mut counts }
-            .begin(64, share)
+        Walk {
+            links: &graph,
+            scorer: &mut scorer,
+            admit,
+            end: End::NEVER,
+            limit: f32::INFINITY,
+            scratch: &mut scratch,
+            counts: &mut counts,
+        }
+        .begin(64, share, None)
     };
     for share in [0.9, 0.5, 0.1, 0.02] {
         let thin = random(8000, share);

@@ -1,0 +1,87 @@
+//! Made-up queries: rows, and rows moved by noise.
+
+use std::sync::Arc;
+
+use vectra_core::Metric;
+use vectra_core::env::{Rng, SeededRng};
+
+use crate::error::Result;
+use crate::segment::exact::prepare_query;
+use crate::segment::truth::Truth;
+
+/// Sizes of the noise, in deviations of the components of rows, one for each query in turn. More of it leads away from
+/// everything, to where all rows are equally far and nobody asks.
+const NOISE: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+
+/// Rows from which the deviation is estimated.
+const ROWS: u64 = 512;
+
+/// One query.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    /// Ready to be compared with codes and rows.
+    pub(super) vector: Arc<[f32]>,
+    /// The row it was made of, which is no answer.
+    pub(super) row: u32,
+}
+
+/// `count` queries made of random rows of `truth`, which has some.
+pub(super) fn questions(truth: &Truth, metric: Metric, count: usize, seed: u64) -> Result<Vec<Question>> {
+    let rng = SeededRng::new(seed);
+    let draw = || -> Result<(u32, Arc<[f32]>)> {
+        let slot = rng.below(truth.rows().into()) as u32;
+        Ok((slot, prepare_query(metric, &truth.vectors(slot, 1)?.to_f32())))
+    };
+    let rows = (0..ROWS).map(|_| draw().map(|(_, vector)| vector)).collect::<Result<Vec<_>>>()?;
+    let deviation = deviation(&rows);
+    let mut questions = Vec::with_capacity(count);
+    for noise in NOISE.iter().cycle().take(count) {
+        let (row, vector) = draw()?;
+        let moved: Vec<f32> = vector.iter().map(|x| x + noise * deviation * gaussian(&rng)).collect();
+        questions.push(Question { vector: prepare_query(metric, &moved), row });
+    }
+    Ok(questions)
+}
+
+/// The mean deviation of the components of `rows` from their means.
+fn deviation(rows: &[Arc<[f32]>]) -> f32 {
+    let (count, dim) = (rows.len() as f64, rows[0].len());
+    let mut sums = vec![(0.0_f64, 0.0_f64); dim];
+    for row in rows {
+        for ((sum, squares), x) in sums.iter_mut().zip(row.iter().copied().map(f64::from)) {
+            *sum += x;
+            *squares += x * x;
+        }
+    }
+    let variances = sums.iter().map(|(sum, squares)| (squares / count - (sum / count).powi(2)).max(0.0));
+    (variances.sum::<f64>() / dim as f64).sqrt() as f32
+}
+
+/// A number of mean 0 and deviation 1: the sum of four uniform ones, which is near enough to normal.
+fn gaussian(rng: &SeededRng) -> f32 {
+    let bits = rng.next_u64();
+    let sum: u64 = (0..4).map(|i| bits >> (16 * i) & 0xffff).sum();
+    // Four times the variance of a uniform number between 0 and 1 is a third.
+    (sum as f32 / 65_536.0 - 2.0) * 3.0_f32.sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_has_mean_0_and_deviation_1() {
+        let rng = SeededRng::new(5);
+        let many: Vec<f32> = (0..20_000).map(|_| gaussian(&rng)).collect();
+        let mean = many.iter().sum::<f32>() / 20_000.0;
+        let square = many.iter().map(|x| x * x).sum::<f32>() / 20_000.0;
+        assert!(mean.abs() < 0.03 && (square - 1.0).abs() < 0.05, "{mean} {square}");
+    }
+
+    #[test]
+    fn the_deviation_is_that_of_the_components() {
+        let rows = [[1.0, 10.0], [3.0, 10.0], [1.0, 10.0], [3.0, 10.0]].map(Arc::from);
+        assert!((deviation(&rows) - 0.5_f32.sqrt()).abs() < 1e-6);
+        assert_eq!(deviation(&[Arc::from([2.0, 2.0])]).to_bits(), 0);
+    }
+}
