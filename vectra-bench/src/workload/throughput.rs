@@ -98,7 +98,7 @@ struct Round {
 
 /// Measures an index that is there, everything once in each round.
 pub(crate) fn throughput(args: &ThroughputArgs) -> Outcome<ThroughputReport> {
-    let queries = Queries::read(&args.queries, None)?;
+    let queries = Queries::read(&args.queries, 0, None)?;
     let queries = queries.all();
     let index = Builder::new().open(&args.index)?;
     index.wait_optimized()?;
