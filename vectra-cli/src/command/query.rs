@@ -76,8 +76,11 @@ fn many(args: &QueryArgs, path: &Path, filter: Option<Filter>, output: &mut Outp
     if let Some(filter) = filter {
         batch = batch.filter(filter);
     }
-    if let Some(ef) = args.ef {
+    if let Some(ef) = args.effort.ef {
         batch = batch.ef(ef);
+    }
+    if let Some(recall) = args.effort.recall {
+        batch = batch.recall(recall);
     }
     if args.exact {
         batch = batch.exact();

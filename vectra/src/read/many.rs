@@ -75,6 +75,12 @@ impl<'v> QueryBatch<'v> {
         self
     }
 
+    /// The recall that each query is planned for; as [`QueryBuilder::recall`].
+    pub fn recall(mut self, recall: f32) -> Self {
+        self.each = self.each.recall(recall);
+        self
+    }
+
     /// Compares with every item.
     pub fn exact(mut self) -> Self {
         self.each = self.each.exact();

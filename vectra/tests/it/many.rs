@@ -50,9 +50,10 @@ fn index(metric: Metric, element: ElementKind) -> Index {
 type Options =
     (for<'v> fn(QueryBuilder<'v>) -> QueryBuilder<'v>, for<'v> fn(QueryBatch<'v>) -> QueryBatch<'v>);
 
-const OPTIONS: [Options; 7] = [
+const OPTIONS: [Options; 8] = [
     (|q| q, |q| q),
     (|q| q.top_k(3).ef(20).without_metadata(), |q| q.top_k(3).ef(20).without_metadata()),
+    (|q| q.top_k(3).recall(0.9), |q| q.top_k(3).recall(0.9)),
     (|q| q.exact().with_vectors(), |q| q.exact().with_vectors()),
     (|q| q.exact().top_k(100), |q| q.exact().top_k(100)),
     (|q| q.exact().top_k(0), |q| q.exact().top_k(0)),
