@@ -60,6 +60,7 @@ impl UnsealedReport {
 
 /// Makes two indexes of the same sealed rows, one of them with unsealed ones, and asks both in turns.
 pub(crate) fn unsealed(args: &UnsealedArgs) -> Outcome<UnsealedReport> {
+    std::fs::create_dir_all(&args.folder)?;
     let set = Synthetic { seed: SEED, dim: args.dim };
     let without = index(args, &set, "without", 0)?;
     let with = index(args, &set, "with", args.rows)?;

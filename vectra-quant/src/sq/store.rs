@@ -60,21 +60,6 @@ impl<'a> Sq8Rows<'a> {
         Sq8Scorer { rows: self, query: Cow::Borrowed(query) }
     }
 
-    /// See [`VectorStore::nearest_among`].
-    fn each_nearest_among(
-        self,
-        rows: &[u32],
-        columns: &[u32],
-        k: usize,
-        give: &mut dyn FnMut(usize, &[Neighbor]),
-    ) {
-        if self.codec.metric() == Metric::L1 {
-            by_scoring(&self, rows, columns, k, give);
-        } else {
-            cross::nearest_among(&self, rows, columns, k, give);
-        }
-    }
-
     /// Scores with a query of the same codec that is the scorer's own.
     pub(crate) fn owning_scorer(self, query: Sq8Query) -> Sq8Scorer<'a> {
         Sq8Scorer { rows: self, query: Cow::Owned(query) }
@@ -114,7 +99,11 @@ impl VectorStore for Sq8Rows<'_> {
         k: usize,
         give: &mut dyn FnMut(usize, &[Neighbor]),
     ) {
-        (*self).each_nearest_among(rows, columns, k, give);
+        if self.codec.metric() == Metric::L1 {
+            by_scoring(self, rows, columns, k, give);
+        } else {
+            cross::nearest_among(self, rows, columns, k, give);
+        }
     }
 }
 
@@ -191,7 +180,7 @@ impl VectorStore for Sq8View {
     }
 
     fn forms_groups(&self) -> bool {
-        matches!(self.codec.metric(), Metric::Cosine | Metric::L2)
+        self.rows().forms_groups()
     }
 
     fn nearest_among(
@@ -201,7 +190,7 @@ impl VectorStore for Sq8View {
         k: usize,
         give: &mut dyn FnMut(usize, &[Neighbor]),
     ) {
-        self.rows().each_nearest_among(rows, columns, k, give);
+        self.rows().nearest_among(rows, columns, k, give);
     }
 }
 
