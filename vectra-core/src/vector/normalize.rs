@@ -48,7 +48,12 @@ pub fn norm(vector: &[f32]) -> f32 {
 ///
 /// Multiplied with inner products it gives cosines; with the 0, the cosine distance of a zero vector is 1.
 pub fn inverse_norm<E: Element>(row: &[E]) -> f32 {
-    let norm = norm_squared(row).sqrt();
+    inverse_of(norm_squared(row))
+}
+
+/// [`inverse_norm`] where the squared length is known.
+pub fn inverse_of(norm_squared: f64) -> f32 {
+    let norm = norm_squared.sqrt();
     if norm < f64::from(MIN_NORM) { 0.0 } else { (1.0 / norm) as f32 }
 }
 

@@ -1,8 +1,8 @@
 //! The beam on layer 0: expand the nearest unexpanded candidate until none is left in the pool.
 //!
-//! Memory is far away and does not answer in turn, so two nodes are always on the way: the neighbours of the next one
-//! are asked for before those of this one are scored. The next node is thus chosen without knowing what this one
-//! brings, which costs a few distances more and finds a little more (docs/decisions/0021).
+//! Memory is far away and does not answer in turn, so three nodes are always on the way: before the neighbours of one
+//! are scored, those of the next are asked for, and the list of the one after it. Nodes are thus chosen without knowing
+//! what the two before them bring, which costs a few distances more and finds a little more (docs/decisions/0021, 0026).
 //!
 //! The walk may end by distance, too: what is farther than the limit that [`End`] gives is neither kept nor expanded. So
 //! the pool stays small however wide it may be, which matters because making room in a wide one costs time.
@@ -16,7 +16,7 @@ use crate::scratch::{Fresh, Scratch, Visited};
 use crate::search::watch::{Nobody, Watch};
 
 /// How many lists are asked for ahead of the node that is taken next.
-const LISTS_AHEAD: usize = 3;
+const LISTS_AHEAD: usize = 1;
 
 /// How far from the query a walk looks; see `SearchParams::slack`.
 #[derive(Debug, Clone, Copy)]
@@ -68,39 +68,72 @@ pub(crate) fn beam_until<L: Links, S: Scorer, W: Watch>(
     let Scratch { visited, pool, near, flight: [this, next], .. } = scratch;
     let (mut this, mut next) = (this, next);
     let mut limit = f32::INFINITY;
-    let mut is_open = open(links, scorer, visited, pool, near, this, counts, watch);
-    while is_open {
-        let is_next_open = open(links, scorer, visited, pool, near, next, counts, watch);
-        let expansion = this.expansion();
-        counts.hops += 1;
-        counts.distances += expansion.slots.len() as u64;
-        scorer.expand(&expansion, limit.min(pool.bound()), pool);
-        watch.scores(expansion.slots);
-        limit = end.tighten(pool);
-        pool.upcoming().take(LISTS_AHEAD).for_each(|slot| links.fetch(slot));
-        std::mem::swap(&mut this, &mut next);
-        is_open = is_next_open || open(links, scorer, visited, pool, near, this, counts, watch);
+    let mut chosen = choose(links, pool, counts, watch);
+    while let Some(slot) = chosen {
+        open(links, scorer, visited, near, this, slot);
+        chosen = choose(links, pool, counts, watch);
+        // From here on `this` is on its way, and the list of the chosen one.
+        while let Some(slot) = chosen {
+            open(links, scorer, visited, near, next, slot);
+            chosen = choose(links, pool, counts, watch);
+            limit = score(links, scorer, this, end, limit, pool, counts, watch);
+            std::mem::swap(&mut this, &mut next);
+            chosen = chosen.or_else(|| choose(links, pool, counts, watch));
+        }
+        limit = score(links, scorer, this, end, limit, pool, counts, watch);
+        chosen = choose(links, pool, counts, watch);
     }
 }
 
-/// Takes the nearest unexpanded node from the pool and asks for its neighbours; false if there is none.
-#[allow(clippy::too_many_arguments, reason = "parts of one scratch, borrowed apart; inlined")]
+/// Takes the nearest unexpanded node from the pool and asks for its list.
 #[inline]
-fn open<L: Links, S: Scorer, W: Watch>(
+fn choose<L: Links, W: Watch>(
+    links: &L,
+    pool: &mut Pool,
+    counts: &SearchCounts,
+    watch: &mut W,
+) -> Option<u32> {
+    let node = pool.next_unexpanded()?;
+    watch.opens(node, pool, counts);
+    links.fetch(node.slot);
+    Some(node.slot)
+}
+
+/// Reads the list of a node and asks for its neighbours.
+#[inline]
+fn open<L: Links, S: Scorer>(
     links: &L,
     scorer: &S,
     visited: &mut Visited,
-    pool: &mut Pool,
     near: &mut Buffer,
     fresh: &mut Fresh,
-    counts: &SearchCounts,
-    watch: &mut W,
-) -> bool {
-    let Some(node) = pool.next_unexpanded() else { return false };
-    watch.opens(node, pool, counts);
-    fresh.take(node.slot, links.base(node.slot, near), visited);
+    slot: u32,
+) {
+    fresh.take(slot, links.base(slot, near), visited);
     scorer.fetch(&fresh.expansion());
-    true
+}
+
+/// Scores the neighbours of a node and asks for the lists that come up next; the distance beyond which nothing is of use.
+#[allow(clippy::too_many_arguments, reason = "parts of one scratch, borrowed apart; inlined")]
+#[inline]
+fn score<L: Links, S: Scorer, W: Watch>(
+    links: &L,
+    scorer: &mut S,
+    fresh: &Fresh,
+    end: End,
+    limit: f32,
+    pool: &mut Pool,
+    counts: &mut SearchCounts,
+    watch: &mut W,
+) -> f32 {
+    let expansion = fresh.expansion();
+    counts.hops += 1;
+    counts.distances += expansion.slots.len() as u64;
+    scorer.expand(&expansion, limit.min(pool.bound()), pool);
+    watch.scores(expansion.slots);
+    let limit = end.tighten(pool);
+    pool.upcoming().take(LISTS_AHEAD).for_each(|slot| links.fetch(slot));
+    limit
 }
 
 /// The same walk on an upper layer; the pool holds ordinals.

@@ -61,7 +61,7 @@ impl Projection {
         let floats = section[HEADER_BYTES..].as_chunks::<4>().0;
         let offsets = floats[..kept].iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let directions = Sq8View::open(rows, whole, kept as u32 + 1)?;
-        Ok(Self { directions, offsets, centre_energy, codec: Sq8::new(kept, metric) })
+        Ok(Self::of_parts(directions, offsets, centre_energy, metric))
     }
 }
 

@@ -13,7 +13,7 @@ use vectra_core::{Metric, vector::normalize::norm_squared};
 
 pub use format::HEADER_BYTES;
 
-use crate::sq::{Sq8, Sq8Query, Sq8View};
+use crate::sq::{Packed, Sq8, Sq8Query, Sq8View};
 
 /// A linear map from vectors to fewer components that keeps their distances as well as so few can.
 ///
@@ -28,6 +28,8 @@ use crate::sq::{Sq8, Sq8Query, Sq8View};
 pub struct Projection {
     /// The kept directions and then the centre, each as a row.
     directions: Sq8View,
+    /// The same, for queries.
+    packed: Packed,
     /// `d_j . c`
     offsets: Vec<f32>,
     /// `|c|^2`
@@ -68,7 +70,14 @@ impl Projection {
         offsets.truncate(kept);
         offsets.iter_mut().for_each(|offset| *offset = -*offset);
         let centre_energy = norm_squared(centre) as f32;
-        Self { directions, offsets, centre_energy, codec: Sq8::new(kept, metric) }
+        Self::of_parts(directions, offsets, centre_energy, metric)
+    }
+
+    /// The directions, one for each offset, and the centre.
+    fn of_parts(directions: Sq8View, offsets: Vec<f32>, centre_energy: f32, metric: Metric) -> Self {
+        let packed = Packed::new(directions.rows());
+        let codec = Sq8::new(offsets.len(), metric);
+        Self { directions, packed, offsets, centre_energy, codec }
     }
 
     /// Components of the vectors it projects.
@@ -103,8 +112,8 @@ impl Projection {
         let (query, energy) =
             self.directions.codec().bind_scaled(vector, self.codec.metric() == Metric::Cosine);
         let mut components = vec![0.0; self.offsets.len() + 1];
-        // A scan under dot gives negative products.
-        query.scan(self.directions.rows().bytes(), &mut components);
+        // Under dot they come out as negative products.
+        query.meet(&self.packed, &mut components);
         let along_centre = -components.pop().expect("the centre is the last row");
         for (y, offset) in components.iter_mut().zip(&self.offsets) {
             *y = -*y - offset;

@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 
 use vectra_core::Metric;
-use vectra_core::vector::normalize::{MAX_DIMS, MAX_MAGNITUDE, check_finite, inverse_norm, norm_squared};
+use vectra_core::vector::normalize::{
+    MAX_DIMS, MAX_MAGNITUDE, check_finite, inverse_norm, inverse_of, norm_squared,
+};
 
+use super::kernel::kernels;
 use super::query::Sq8Query;
-use super::row::{BIAS, FACTOR_BYTES, Factors};
+use super::row::{FACTOR_BYTES, Factors};
 
 /// The most dimensions. The products of a code (at most 255) and a signed query code (at most 128 in magnitude)
 /// then add up to at most 255 * 128 * 65,536 = 2,139,095,040, which an `i32` holds.
@@ -16,9 +19,6 @@ const _: () = assert!(255 * 128 * DIM_MAX as u64 <= i32::MAX as u64, "kernels su
 
 /// Rows start at multiples of this, the length of a cache line.
 const ALIGN: usize = 64;
-
-/// Components encoded side by side.
-const LANES: usize = 16;
 
 /// One byte per dimension on a grid that spans the vector's own range.
 ///
@@ -78,7 +78,7 @@ impl Sq8 {
         let (codes, rest) = row.split_at_mut(vector.len());
         rest.fill(0);
         let vector = sane(vector);
-        let factors = encode(&vector, self.scale(&vector), codes);
+        let factors = kernels().encode(&vector, self.scale(&vector), codes);
         factors.write(row);
     }
 
@@ -92,7 +92,7 @@ impl Sq8 {
         assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
         let (codes, behind) = row.split_at_mut(part.len());
         behind.fill(0);
-        let mut factors = encode(&sane(part), 1.0, codes);
+        let mut factors = kernels().encode(&sane(part), 1.0, codes);
         factors.energy += rest;
         factors.write(row);
     }
@@ -138,7 +138,7 @@ impl Sq8 {
         if !normalize {
             return (Sq8Query::of_vector(self, &vector, 1.0, 0.0), energy as f32);
         }
-        let scale = f64::from(inverse_norm(&vector));
+        let scale = f64::from(inverse_of(energy));
         (Sq8Query::of_vector(self, &vector, scale, 0.0), (energy * scale * scale) as f32)
     }
 
@@ -155,57 +155,6 @@ fn sane(vector: &[f32]) -> Cow<'_, [f32]> {
     }
     let number = |x: &f32| if x.is_nan() { 0.0 } else { x.clamp(-MAX_MAGNITUDE, MAX_MAGNITUDE) };
     Cow::Owned(vector.iter().map(number).collect())
-}
-
-/// Encodes `scale * vector`, for a finite vector and a scale of at least zero; everything in `f64` but what is stored.
-pub(super) fn encode(vector: &[f32], scale: f64, codes: &mut [u8]) -> Factors {
-    let (low, high) = range(vector);
-    let (low, high) = (f64::from(low) * scale, f64::from(high) * scale);
-    // Rounded to what is stored before anything is derived from it.
-    let step = ((high - low) / 255.0) as f32;
-    let mid = (low + 128.0 * f64::from(step)) as f32;
-    // A constant vector (and one whose range is too small for an f32) is its middle.
-    let levels = if step > 0.0 { 1.0 / f64::from(step) } else { 0.0 };
-    let (factor, offset) = (scale * levels, f64::from(BIAS) - f64::from(mid) * levels);
-    for (codes, vector) in codes.chunks_mut(LANES).zip(vector.chunks(LANES)) {
-        for (code, x) in codes.iter_mut().zip(vector) {
-            *code = nearest_code(f64::from(*x) * factor + offset);
-        }
-    }
-    let (mut sum, mut squares) = (0_i32, 0_i32);
-    for code in codes.iter() {
-        // Sixteen bits are enough and have a multiplication of many at once.
-        let signed = i16::from(*code) - BIAS as i16;
-        sum += i32::from(signed);
-        // At most 2^14 * 65,536 = 2^30.
-        squares += i32::from(signed) * i32::from(signed);
-    }
-    let wide = f64::from(step);
-    let (sum, squares) = (f64::from(sum), f64::from(squares));
-    Factors { mid, step, sum: (wide * sum) as f32, energy: (wide * wide * squares) as f32 }
-}
-
-/// Lowest and highest component of a finite vector.
-fn range(vector: &[f32]) -> (f32, f32) {
-    // Comparisons and not `min` and `max`, which would ask each number whether it is one.
-    let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
-    for block in vector.chunks(LANES) {
-        for ((low, high), x) in low.iter_mut().zip(&mut high).zip(block) {
-            *low = if *x < *low { *x } else { *low };
-            *high = if *x > *high { *x } else { *high };
-        }
-    }
-    (low.into_iter().fold(f32::INFINITY, f32::min), high.into_iter().fold(f32::NEG_INFINITY, f32::max))
-}
-
-/// The code nearest to `level`, without the branches of `round` and a checked cast, so that many are computed at once:
-/// next to 1.5 * 2^52 the `f64` are the integers, so the addition rounds and leaves the result in the low bits.
-#[inline]
-fn nearest_code(level: f64) -> u8 {
-    const INTEGERS: f64 = 6_755_399_441_055_744.0;
-    let level = if level > 0.0 { level } else { 0.0 };
-    let level = if level < 255.0 { level } else { 255.0 };
-    (level + INTEGERS).to_bits() as u8
 }
 
 #[cfg(test)]

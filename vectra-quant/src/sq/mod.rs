@@ -8,12 +8,15 @@ mod codec;
 mod cross;
 mod formula;
 pub mod kernel;
+mod levels;
 mod manhattan;
 mod near;
+mod packed;
 mod query;
 mod row;
 mod store;
 
 pub use codec::{DIM_MAX, Sq8};
+pub(crate) use packed::Packed;
 pub use query::Sq8Query;
 pub use store::{Sq8Rows, Sq8Scorer, Sq8View};

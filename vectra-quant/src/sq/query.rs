@@ -3,9 +3,10 @@
 use vectra_core::Metric;
 use vectra_core::memory::prefetch;
 
-use super::codec::{Sq8, encode};
-use super::formula::distance;
+use super::codec::Sq8;
+use super::formula::{self, distance};
 use super::kernel::{Kernels, kernels};
+use super::packed::Packed;
 use super::row::{BIAS, Factors};
 
 /// Rows whose integer products are computed before they are turned into distances.
@@ -55,10 +56,10 @@ impl Sq8Query {
             let side = Side::Components(query.to_vec());
             return Self { codec, factors: Factors::default(), side, kernels: kernels() };
         }
-        let mut codes = vec![0; query.len()];
-        let mut factors = encode(query, scale, &mut codes);
+        let mut codes = vec![0; query.len().next_multiple_of(ALIGN)];
+        let mut factors = kernels().encode(query, scale, bytemuck::cast_slice_mut(&mut codes[..query.len()]));
         factors.energy += rest;
-        Self { codec, factors, side: Side::of_codes(&codes), kernels: kernels() }
+        Self { codec, factors, side: Side::of_unsigned(codes, query.len()), kernels: kernels() }
     }
 
     /// The vector that `row` stands for, as the query.
@@ -125,6 +126,19 @@ impl Sq8Query {
                 }
             }
         }
+    }
+
+    /// The distances to all rows of `packed`, in their order: those of [`scan`](Self::scan), in less time.
+    ///
+    /// # Panics
+    /// Under L1, or if the rows have other dimensions or `out` is not as long as they are many.
+    pub(crate) fn meet(&self, packed: &Packed, out: &mut [f32]) {
+        assert_eq!(out.len(), packed.len(), "one result for each row");
+        let Side::Codes { codes, bias } = &self.side else { panic!("L1 is not a matter of products") };
+        let mut products = vec![0; packed.columns.padded()];
+        self.kernels.row(&codes[..packed.columns.row_len()], &packed.columns, &mut products);
+        let side = formula::Side { factors: self.factors, bias: *bias };
+        self.kernels.finish(&side, &packed.factors, &products, out);
     }
 
     /// Asks for the memory of the rows at `slots` ahead of [`gather`](Self::gather); a slot beyond the rows does no harm.
@@ -194,11 +208,19 @@ impl Sq8Query {
 
 impl Side {
     fn of_codes(codes: &[u8]) -> Self {
-        let mut signed: Vec<i8> = Vec::with_capacity(codes.len().next_multiple_of(ALIGN));
-        signed.extend(codes.iter().map(|code| (code ^ 0x80) as i8));
-        let bias = BIAS * signed.iter().map(|code| i32::from(*code)).sum::<i32>();
-        signed.resize(codes.len().next_multiple_of(ALIGN), 0);
-        Self::Codes { codes: signed, bias }
+        let mut padded = vec![0; codes.len().next_multiple_of(ALIGN)];
+        padded[..codes.len()].copy_from_slice(bytemuck::cast_slice(codes));
+        Self::of_unsigned(padded, codes.len())
+    }
+
+    /// Takes the first `dim` bytes, the bits of unsigned codes, for what they are; zeros follow.
+    fn of_unsigned(mut codes: Vec<i8>, dim: usize) -> Self {
+        let mut sum = 0;
+        for code in &mut codes[..dim] {
+            *code = (code.cast_unsigned() ^ 0x80).cast_signed();
+            sum += i32::from(*code);
+        }
+        Self::Codes { codes, bias: BIAS * sum }
     }
 }
 

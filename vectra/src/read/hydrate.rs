@@ -9,6 +9,16 @@ use crate::error::Result;
 use crate::item::Item;
 use crate::snapshot::{Located, State};
 
+/// Asks for the memory of the ids at `places`, which lie anywhere: together they arrive in the time of one.
+pub(super) fn fetch_ids(state: &State, places: impl Iterator<Item = Place> + Clone) {
+    let tables = places.filter_map(|place| match state.shards[usize::from(place.shard)].at(place) {
+        Located::Unsealed(..) => None,
+        Located::Sealed(view, slot) => Some((view.segment.truth.ids(), slot)),
+    });
+    tables.clone().for_each(|(ids, slot)| ids.fetch_place(slot));
+    tables.for_each(|(ids, slot)| ids.fetch(slot));
+}
+
 /// The id at a place.
 pub(super) fn id(state: &State, place: Place) -> Result<ItemId> {
     match state.shards[usize::from(place.shard)].at(place) {

@@ -168,6 +168,7 @@ impl<'v> QueryBuilder<'v> {
 
     /// What was found as the caller wants it.
     pub(super) fn hydrate(&self, found: Vec<Candidate>) -> Result<Vec<Hit>> {
+        hydrate::fetch_ids(&self.snapshot.state, found.iter().map(|candidate| candidate.at));
         let mut hits = Vec::with_capacity(found.len());
         for candidate in found {
             let located = hydrate::at(&self.snapshot.state, candidate.at);

@@ -17,7 +17,7 @@ const K: usize = 10;
 /// - its codes, and the same codes with a sign, for the kernels (2)
 /// - the best of the segment, and the best of the shard, which become the candidates of the set (2)
 /// - the hits (1)
-const SEALED: u64 = 8;
+const SEALED: u64 = 7;
 
 /// What rows in memory add while they are few: the best of them, the list of their runs of contiguous vectors, and the
 /// distances of a run.

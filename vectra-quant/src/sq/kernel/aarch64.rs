@@ -6,7 +6,7 @@ use std::arch::aarch64::{
 };
 use std::arch::{asm, is_aarch64_feature_detected};
 
-use super::super::{manhattan, near};
+use super::super::{levels, manhattan, near};
 use super::generic::{self, Sums};
 use super::{Kernels, tile};
 
@@ -77,10 +77,12 @@ static KERNELS: Kernels = Kernels {
     one,
     gather,
     scan,
-    products: tile::products::<[i32; tile::GROUP]>,
+    products: tile::products::<[i32; tile::GROUP], { tile::ROWS }>,
+    row: tile::products::<[i32; tile::GROUP], 1>,
     finish: |side, columns, products, out| columns.distances(side, products, out),
     nearest: near::nearest,
     manhattan: manhattan::distance,
+    encode: levels::encode,
 };
 
 /// The kernels that this machine can run, the preferred one first.

@@ -9,7 +9,7 @@
 
 use vectra_core::memory::prefetch_at;
 
-use super::super::{manhattan, near};
+use super::super::{levels, manhattan, near};
 use super::{Kernels, tile};
 
 /// Sums kept in flight within a row. Few, as rows are short and processors overlap one row with the next.
@@ -195,10 +195,12 @@ pub(super) fn portable() -> &'static Kernels {
         one: one::<Lanes>,
         gather: gather::<Lanes>,
         scan: scan::<Lanes>,
-        products: tile::products::<[i32; tile::GROUP]>,
+        products: tile::products::<[i32; tile::GROUP], { tile::ROWS }>,
+        row: tile::products::<[i32; tile::GROUP], 1>,
         finish: |side, columns, products, out| columns.distances(side, products, out),
         nearest: near::nearest,
         manhattan: manhattan::distance,
+        encode: levels::encode,
     };
     &PORTABLE
 }

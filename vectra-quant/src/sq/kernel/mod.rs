@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::formula::{ColumnFactors, Side};
+use super::row::Factors;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -36,9 +37,11 @@ pub struct Kernels {
     gather: GatherFn,
     scan: ScanFn,
     products: ProductsFn,
+    row: RowFn,
     finish: FinishFn,
     nearest: NearestFn,
     manhattan: ManhattanFn,
+    encode: EncodeFn,
 }
 
 /// `one(query, codes)`; needs equal lengths of at most `LEN_MAX` and the instruction set.
@@ -51,12 +54,16 @@ type GatherFn = unsafe fn(&[i8], &[u8], usize, &[u32], &mut [i32]);
 type ScanFn = unsafe fn(&[i8], &[u8], usize, &mut [i32]);
 /// `products(rows, columns, quads, groups, out)`; see [`tile::products`].
 type ProductsFn = unsafe fn([*const i8; TILE_ROWS], *const u8, usize, usize, *mut i32);
+/// `row(row, columns, quads, groups, out)`; see [`tile::products`].
+type RowFn = unsafe fn([*const i8; 1], *const u8, usize, usize, *mut i32);
 /// `finish(row, columns, products, out)`; needs the instruction set.
 type FinishFn = unsafe fn(&Side, &ColumnFactors, &[i32], &mut [f32]);
 /// `nearest(distances, count, places)`; needs the instruction set.
 type NearestFn = unsafe fn(&[f32], usize, &mut Vec<u32>);
 /// `manhattan(query, codes, mid, step)`; needs the instruction set.
 type ManhattanFn = unsafe fn(&[f32], &[u8], f32, f32) -> f32;
+/// `encode(vector, scale, codes)`; needs the instruction set.
+type EncodeFn = unsafe fn(&[f32], f64, &mut [u8]) -> Factors;
 
 impl Kernels {
     /// The instruction set: `avx512vnni`, `avxvnni`, `avx2`, `neon` or `portable`.
@@ -138,6 +145,30 @@ impl Kernels {
                 out.as_mut_ptr(),
             );
         }
+    }
+
+    /// `sum columns_c * row` for each of the columns c, into `out`.
+    ///
+    /// # Panics
+    /// As [`products`](Self::products), with one place for each column, rounded up to [`Columns::padded`].
+    #[inline]
+    pub fn row(&self, row: &[i8], columns: &Columns, out: &mut [i32]) {
+        assert_eq!(row.len(), columns.row_len(), "row and columns have different dimensions");
+        assert!(columns.row_len() <= LEN_MAX.next_multiple_of(4), "longer sums could overflow");
+        assert_eq!(out.len(), columns.padded(), "one result for each column");
+        let codes = columns.codes().as_ptr();
+        // SAFETY: the row has as many quads as the columns, `Columns` holds whole groups of them, `out` has a place for each
+        // column, and a `Kernels` exists only where its instruction set does.
+        unsafe {
+            (self.row)([row.as_ptr()], codes, columns.quads(), columns.groups(), out.as_mut_ptr());
+        }
+    }
+
+    /// Encodes `scale * vector`, finite and scaled by at least zero.
+    #[inline]
+    pub(super) fn encode(&self, vector: &[f32], scale: f64, codes: &mut [u8]) -> Factors {
+        // SAFETY: a `Kernels` exists only where its instruction set does.
+        unsafe { (self.encode)(vector, scale, codes) }
     }
 
     /// The distances of one side to the columns with these factors, from the products of their codes.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use vectra_core::testing::oracle::Dice;
 
 use super::*;
+use crate::sq::levels;
 
 fn scalar(query: &[i8], codes: &[u8]) -> i32 {
     let sum = query.iter().zip(codes).map(|(q, x)| i64::from(*q) * i64::from(*x)).sum::<i64>();
@@ -116,6 +117,29 @@ fn products_of_tiles_are_exact_for_every_shape() {
             for (row, code) in (0..TILE_ROWS).flat_map(|row| (0..count).map(move |code| (row, code))) {
                 let found = out[row * columns.padded() + code];
                 assert_eq!(found, scalar(&rows[row][..len], &codes[code][..len]), "{}", kernel.name());
+            }
+            for (row, products) in each.iter().zip(out.chunks(columns.padded().max(1))) {
+                let mut alone = vec![-1; columns.padded()];
+                kernel.row(row, &columns, &mut alone);
+                assert_eq!(alone, products, "{}", kernel.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kernel_gives_a_vector_the_same_codes() {
+    let mut dice = Dice::new(8);
+    for len in [1, 15, 16, 17, 384, 1000] {
+        let mut vector: Vec<f32> = (0..len).map(|_| 3.0 * dice.gaussian()).collect();
+        vector[len / 2] = -0.0;
+        for scale in [1.0, 0.0, 0.37] {
+            let mut expected = vec![0; len];
+            let factors = levels::encode(&vector, scale, &mut expected);
+            for kernel in all_kernels() {
+                let mut codes = vec![9; len];
+                assert_eq!(kernel.encode(&vector, scale, &mut codes), factors, "{}", kernel.name());
+                assert_eq!(codes, expected, "{}", kernel.name());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Products of a few rows with many columns: each code that is loaded meets several others, so that arithmetic and not
+//! Products of one or a few rows with many columns: each code that is loaded meets several others, so that arithmetic and not
 //! memory is the limit. Written once for every instruction set.
 #![allow(
     clippy::inline_always,
@@ -19,8 +19,8 @@ pub(super) const QUAD: usize = 4;
 /// # Safety of all functions
 /// They may run only where the register's instruction set exists.
 pub(super) trait Group: Copy {
-    /// Groups that are multiplied at a time, so that all sums stay in registers.
-    const WIDE: usize;
+    /// Whether the sums of four rows with four groups, or of one row with eight, stay in registers.
+    const WIDE: bool;
 
     /// The codes of a group, a quad each.
     type Quads: Copy;
@@ -38,14 +38,14 @@ pub(super) trait Group: Copy {
     unsafe fn store(self, to: *mut i32);
 }
 
-/// The products of `ROWS` rows with `groups` groups of columns, into `out`: those of a row together.
+/// The products of `R` rows with `groups` groups of columns, into `out`: those of a row together.
 ///
 /// # Safety
 /// Each row is good for `QUAD * quads` bytes, `columns` for `groups * GROUP * QUAD * quads` bytes in the order of
-/// [`Columns`](super::Columns), `out` for `ROWS * groups * GROUP` sums; the instruction set of `G` is present.
+/// [`Columns`](super::Columns), `out` for `R * groups * GROUP` sums; the instruction set of `G` is present.
 #[inline(always)]
-pub(super) unsafe fn products<G: Group>(
-    rows: [*const i8; ROWS],
+pub(super) unsafe fn products<G: Group, const R: usize>(
+    rows: [*const i8; R],
     columns: *const u8,
     quads: usize,
     groups: usize,
@@ -54,14 +54,20 @@ pub(super) unsafe fn products<G: Group>(
     let mut at = 0;
     // SAFETY: the groups from `at` on are within the columns and the results; the caller vouches for the rest.
     unsafe {
-        if G::WIDE == 4 {
+        if G::WIDE && R == 1 {
+            while at + 8 <= groups {
+                block::<G, R, 8>(rows, columns, quads, at, out.add(at * GROUP), groups * GROUP);
+                at += 8;
+            }
+        }
+        if G::WIDE {
             while at + 4 <= groups {
-                block::<G, 4>(rows, columns, quads, at, out.add(at * GROUP), groups * GROUP);
+                block::<G, R, 4>(rows, columns, quads, at, out.add(at * GROUP), groups * GROUP);
                 at += 4;
             }
         }
         while at < groups {
-            block::<G, 1>(rows, columns, quads, at, out.add(at * GROUP), groups * GROUP);
+            block::<G, R, 1>(rows, columns, quads, at, out.add(at * GROUP), groups * GROUP);
             at += 1;
         }
     }
@@ -72,8 +78,8 @@ pub(super) unsafe fn products<G: Group>(
 /// # Safety
 /// See [`products`]; `out` begins at these groups, and `stride` sums lie between those of one row and the next.
 #[inline(always)]
-unsafe fn block<G: Group, const W: usize>(
-    rows: [*const i8; ROWS],
+unsafe fn block<G: Group, const R: usize, const W: usize>(
+    rows: [*const i8; R],
     columns: *const u8,
     quads: usize,
     first: usize,
@@ -84,7 +90,7 @@ unsafe fn block<G: Group, const W: usize>(
     // the results and the instruction set.
     unsafe {
         let start = columns.add(first * GROUP * QUAD * quads);
-        let mut sums = [[G::zero(); W]; ROWS];
+        let mut sums = [[G::zero(); W]; R];
         for quad in 0..quads {
             let mut loaded = [G::load(start.add(quad * GROUP * QUAD)); W];
             for (group, loaded) in loaded.iter_mut().enumerate().skip(1) {
@@ -107,7 +113,7 @@ unsafe fn block<G: Group, const W: usize>(
 
 /// Sixteen sums in a plain array: whatever registers the compiler's base target has, on any architecture.
 impl Group for [i32; GROUP] {
-    const WIDE: usize = 1;
+    const WIDE: bool = false;
 
     type Quads = [[u8; QUAD]; GROUP];
 

@@ -16,7 +16,8 @@ use std::arch::x86_64::{
 };
 
 use super::super::formula::{ColumnFactors, Side};
-use super::super::{manhattan, near};
+use super::super::row::Factors;
+use super::super::{levels, manhattan, near};
 use super::Kernels;
 use super::generic::{self, Sums};
 use super::tile::{self, Group, QUAD};
@@ -152,7 +153,7 @@ impl Sums for Widened {
 }
 
 impl Group for Vnni512 {
-    const WIDE: usize = 4;
+    const WIDE: bool = true;
 
     type Quads = __m512i;
 
@@ -192,7 +193,7 @@ impl Group for Vnni512 {
 struct Vnni256Pair([__m256i; 2]);
 
 impl Group for Vnni256Pair {
-    const WIDE: usize = 1;
+    const WIDE: bool = false;
 
     type Quads = [__m256i; 2];
 
@@ -271,7 +272,7 @@ fn nearest_by_masks(distances: &[f32], count: usize, places: &mut Vec<u32>) {
 macro_rules! entry_points {
     ($module:ident, $features:literal, $sums:ident, $group:ty, $nearest:path) => {
         mod $module {
-            use super::{ColumnFactors, Kernels, Side, generic, manhattan, tile};
+            use super::{ColumnFactors, Factors, Kernels, Side, generic, levels, manhattan, tile};
 
             #[target_feature(enable = $features)]
             unsafe fn one(query: &[i8], codes: &[u8]) -> i32 {
@@ -305,7 +306,24 @@ macro_rules! entry_points {
                 out: *mut i32,
             ) {
                 // SAFETY: the contract is the same.
-                unsafe { tile::products::<$group>(rows, columns, quads, groups, out) }
+                unsafe { tile::products::<$group, { tile::ROWS }>(rows, columns, quads, groups, out) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn row(
+                row: [*const i8; 1],
+                columns: *const u8,
+                quads: usize,
+                groups: usize,
+                out: *mut i32,
+            ) {
+                // SAFETY: the contract is the same.
+                unsafe { tile::products::<$group, 1>(row, columns, quads, groups, out) }
+            }
+
+            #[target_feature(enable = $features)]
+            fn encode(vector: &[f32], scale: f64, codes: &mut [u8]) -> Factors {
+                levels::encode(vector, scale, codes)
             }
 
             #[target_feature(enable = $features)]
@@ -325,9 +343,11 @@ macro_rules! entry_points {
                 gather,
                 scan,
                 products,
+                row,
                 finish,
                 nearest,
                 manhattan: l1,
+                encode,
             };
         }
     };

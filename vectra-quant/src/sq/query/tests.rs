@@ -3,6 +3,7 @@ use vectra_core::distance::reference;
 use vectra_core::testing::oracle::{Dice, clustered, uniform};
 
 use super::*;
+use crate::sq::Sq8Rows;
 use crate::sq::kernel::all_kernels;
 
 fn encode_all(sq8: Sq8, vectors: &[f32]) -> Vec<u8> {
@@ -108,6 +109,11 @@ fn scan_and_gather_give_the_bits_of_score_row() {
             let slots: Vec<u32> = (0..count).map(|_| dice.below(150) as u32).collect();
             bound.gather(&rows, &slots, &mut out);
             assert_eq!(out, slots.iter().map(|slot| scores[*slot as usize]).collect::<Vec<_>>());
+        }
+        if metric != Metric::L1 {
+            let mut out = vec![f32::NAN; 150];
+            bound.meet(&Packed::new(Sq8Rows::new(sq8, &rows)), &mut out);
+            assert_eq!(out, scores);
         }
     }
 }
