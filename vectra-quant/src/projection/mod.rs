@@ -8,6 +8,8 @@
 mod fit;
 mod format;
 
+use std::sync::Arc;
+
 use vectra_core::io::Blob;
 use vectra_core::{Metric, vector::normalize::norm_squared};
 
@@ -29,7 +31,7 @@ pub struct Projection {
     /// The kept directions and then the centre, each as a row.
     directions: Sq8View,
     /// The same, for queries.
-    packed: Packed,
+    packed: Arc<Packed>,
     /// `d_j . c`
     offsets: Vec<f32>,
     /// `|c|^2`
@@ -75,7 +77,7 @@ impl Projection {
 
     /// The directions, one for each offset, and the centre.
     fn of_parts(directions: Sq8View, offsets: Vec<f32>, centre_energy: f32, metric: Metric) -> Self {
-        let packed = Packed::new(directions.rows());
+        let packed = Arc::new(Packed::new(directions.rows()));
         let codec = Sq8::new(offsets.len(), metric);
         Self { directions, packed, offsets, centre_energy, codec }
     }
