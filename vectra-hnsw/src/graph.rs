@@ -45,6 +45,9 @@ pub(crate) trait Links {
     /// The ordinals linked from `ordinal` on `layer` >= 1; entries of damaged bytes may be out of range.
     fn upper<'a>(&'a self, layer: usize, ordinal: u32, buffer: &'a mut Buffer) -> &'a [u32];
 
+    /// Asks for the memory of [`upper`](Self::upper) ahead of it.
+    fn fetch_upper(&self, layer: usize, ordinal: u32);
+
     /// The slot of an ordinal, `None` if there is no such slot.
     fn slot_of(&self, ordinal: u32) -> Option<u32>;
 }
@@ -195,6 +198,10 @@ impl Links for Graph {
 
     fn fetch(&self, slot: u32) {
         prefetch(self.list(0, slot));
+    }
+
+    fn fetch_upper(&self, layer: usize, ordinal: u32) {
+        prefetch(self.list(layer, ordinal));
     }
 
     fn upper<'a>(&'a self, layer: usize, ordinal: u32, buffer: &'a mut Buffer) -> &'a [u32] {

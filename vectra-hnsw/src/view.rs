@@ -154,6 +154,12 @@ impl Links for Frozen<'_> {
         }
     }
 
+    fn fetch_upper(&self, layer: usize, ordinal: u32) {
+        let stride = self.header.params.stride(1);
+        let start = (ordinal as usize).wrapping_mul(stride).wrapping_add(self.header.layer_at(layer));
+        prefetch(self.words.get(start..start.wrapping_add(stride)).unwrap_or_default());
+    }
+
     fn slot_of(&self, ordinal: u32) -> Option<u32> {
         if ordinal as usize >= self.header.uppers() {
             return None;

@@ -50,6 +50,7 @@ pub(crate) fn greedy<L: Links, S: Scorer>(
             (slots[len], nodes[len]) = (slot, *ordinal);
             len += 1;
         }
+        nodes[..len].iter().for_each(|ordinal| links.fetch_upper(layer, *ordinal));
         let mut distances = [0.0; 64];
         scorer.score_all(&slots[..len], &mut distances[..len]);
         counts.hops += 1;

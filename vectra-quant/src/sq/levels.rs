@@ -54,7 +54,14 @@ fn range(vector: &[f32]) -> (f32, f32) {
         *low = if *x < *low { *x } else { *low };
         *high = if *x > *high { *x } else { *high };
     }
-    (low.into_iter().fold(f32::INFINITY, f32::min), high.into_iter().fold(f32::NEG_INFINITY, f32::max))
+    // Halves with halves: one after the other, each comparison would wait for the last.
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            low[i] = if low[i + half] < low[i] { low[i + half] } else { low[i] };
+            high[i] = if high[i + half] > high[i] { high[i + half] } else { high[i] };
+        }
+    }
+    (low[0], high[0])
 }
 
 /// The code nearest to `level`, without the branches of `round` and a checked cast, so that many are computed at once:
