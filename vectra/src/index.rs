@@ -230,7 +230,8 @@ impl Index {
     }
 
     /// Waits until everything written so far is sealed, merged and covered by graphs: queries are as fast as they get.
-    /// Merges for which the disk has no room are left out, graphs are not.
+    /// Merges for which the disk has no room are left out, graphs are not. Nor is a large segment rewritten for the sake of
+    /// less than a hundredth of its rows ([`Index::compact`] does that).
     ///
     /// # Errors
     /// [`ErrorKind::Full`] if there is no room for the graphs; whatever stopped the background work.
@@ -238,7 +239,7 @@ impl Index {
         self.reach(Goal::Optimized)
     }
 
-    /// Like [`Index::wait_optimized`], and nothing dead is left on disk.
+    /// Like [`Index::wait_optimized`], whatever it costs, and nothing dead is left on disk.
     ///
     /// # Errors
     /// Whatever stopped the background work.

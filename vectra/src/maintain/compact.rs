@@ -6,6 +6,7 @@ use std::sync::Arc;
 use vectra_quant::Sq8;
 use vectra_wal::Lsn;
 
+use super::attempt::Attempt;
 use super::fresh::Fresh;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +27,7 @@ struct Folded {
 
 impl Engine {
     /// Rewrites the sealed segments at `positions` of a shard as one, without what is dead.
-    pub(crate) fn merge(&self, number: usize, positions: &[usize]) -> Result<()> {
+    pub(crate) fn merge(&self, number: usize, positions: &[usize], attempt: &Attempt<'_>) -> Result<()> {
         let mut fresh = Fresh::new(self);
         let output_number = self.next_number();
         let state = self.cell.load();
@@ -40,6 +41,7 @@ impl Engine {
         };
         let mut folded = BTreeMap::new();
         for view in &inputs {
+            attempt.check()?;
             let map = match &mut writer {
                 Some(writer) => copy_rows(view, writer)?,
                 None => vec![None; view.segment.rows() as usize],
@@ -54,14 +56,14 @@ impl Engine {
                 tracing::debug!(rows, held_bytes = writer.buffered_bytes(), "merging segments");
                 let segment =
                     self.write_segment(output_number, writer, lsns.expect("a merge has inputs"), &mut fresh)?;
-                Some(Arc::new(if graph { self.with_graph(&segment, &mut fresh)? } else { segment }))
+                Some(Arc::new(if graph { self.with_graph(&segment, &mut fresh, attempt)? } else { segment }))
             }
         };
         self.commit(number, &|shard, _| replace_sealed(shard, &folded, output.as_ref()))
     }
 
     /// Builds the graph of the sealed segment at `position` of a shard.
-    pub(crate) fn build_graph(&self, number: usize, position: usize) -> Result<()> {
+    pub(crate) fn build_graph(&self, number: usize, position: usize, attempt: &Attempt<'_>) -> Result<()> {
         let mut fresh = Fresh::new(self);
         let state = self.cell.load();
         #[cfg(feature = "remote")]
@@ -72,7 +74,8 @@ impl Engine {
                 return self.fetch(entry.rows_part.id);
             }
         }
-        let with_graph = self.with_graph(&state.shards[number].sealed[position].segment, &mut fresh)?;
+        let segment = &state.shards[number].sealed[position].segment;
+        let with_graph = self.with_graph(segment, &mut fresh, attempt)?;
         self.commit(number, &|shard, _| {
             let mut next = shard.clone();
             for view in next.sealed.iter_mut().filter(|view| view.segment.number == with_graph.number) {
@@ -87,7 +90,12 @@ impl Engine {
     }
 
     /// The same segment with a newly built graph (and codes, if those were damaged).
-    fn with_graph(&self, segment: &SealedSegment, fresh: &mut Fresh<'_>) -> Result<SealedSegment> {
+    fn with_graph(
+        &self,
+        segment: &SealedSegment,
+        fresh: &mut Fresh<'_>,
+        attempt: &Attempt<'_>,
+    ) -> Result<SealedSegment> {
         let codes: Arc<SealedIndex> = match segment.index.as_ref().filter(|index| index.codes_are_sound()) {
             Some(index) => Arc::clone(index),
             None => {
@@ -97,7 +105,7 @@ impl Engine {
             }
         };
         let threads = self.env.spawner.parallelism();
-        let go_on = |_| !self.closed.load(std::sync::atomic::Ordering::Relaxed);
+        let go_on = |done| attempt.goes_on(done);
         let part = write_graph(&*self.store, &codes, &segment.truth, &self.settings, threads, &go_on)?;
         fresh.publish([&part])?;
         let index = self.open_index(&part, segment.rows())?;

@@ -113,6 +113,10 @@ impl Engine {
         if error.kind() == ErrorKind::Full && asked && self.maintenance.space.drop_ballast() {
             return self.schedule(lane, Duration::ZERO);
         }
+        if lane == Lane::Urgent {
+            // It may have waited for what is not going to be sealed now.
+            self.wake(progress, Lane::Heavy);
+        }
         let permanent = !matches!(error.kind(), ErrorKind::Io | ErrorKind::Full | ErrorKind::Unavailable);
         let state = progress.lane(lane);
         state.failures += 1;

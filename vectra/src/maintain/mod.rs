@@ -1,5 +1,6 @@
 //! Work behind the scenes: sealing, merging, building graphs, committing, collecting garbage.
 
+mod attempt;
 mod commit;
 mod compact;
 mod fresh;
@@ -15,6 +16,8 @@ mod upkeep;
 mod verify_job;
 mod wait;
 
+#[cfg(test)]
+pub(crate) use attempt::Attempt;
 pub(crate) use fresh::Fresh;
 pub use goal::Health;
 pub(crate) use goal::{Goal, Maintenance};

@@ -70,20 +70,36 @@ impl CompactionPolicy for SizeTiered {
     }
 }
 
-/// Merges everything that can be merged, drops everything dead, builds every graph.
+/// A merge under `Everything { thrifty: true, .. }` rewrites at most so many rows for each row that joins them.
+const REWRITTEN_PER_ROW: u64 = 100;
+/// Rewriting so few rows is a fair price for whatever joins them: it takes a second or two.
+const REWRITTEN_FREELY: u64 = 65_536;
+
+/// Leaves as few segments as `rows_max` allows at a fair price, drops everything dead, builds every graph.
+///
+/// Segments are packed into groups that fit one segment each: the largest first, each into the first group that has room.
+/// A group becomes one segment. That rewrites the rows of its largest segment and builds their graph once more, as a graph
+/// cannot take in others; so where `thrifty`, the largest stays out (then the largest of the others, and so on) if it has
+/// its graph, few of its rows are dead, and the rest would cost it more than [`REWRITTEN_PER_ROW`] rows for each of
+/// theirs. Then what was optimized after every small addition is rewritten at most a hundred times over, plus
+/// [`REWRITTEN_FREELY`] rows a call, and beside a large segment there stays at most one with less than a hundredth of its
+/// rows. Such a one costs a query nearly as much as the large one does, as a walk grows with the logarithm of the rows:
+/// hence the generous price.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Everything {
     pub(crate) rows_max: u32,
     /// Single segments with a smaller number are rewritten for the sake of a few dead rows.
     pub(crate) drop_dead_below: u64,
+    /// Whether a merge has to be worth its price.
+    pub(crate) thrifty: bool,
 }
 
 impl CompactionPolicy for Everything {
     fn choose(&self, segments: &[SegmentStats]) -> Choice {
-        let small: Vec<usize> =
-            (0..segments.len()).filter(|i| segments[*i].live <= self.rows_max / 2).collect();
-        let group = fitting(&small, segments, self.rows_max);
-        if group.len() >= 2 {
+        if let Some(i) = segments.iter().position(|s| s.live == 0) {
+            return Choice::Merge(vec![i]);
+        }
+        if let Some(group) = self.groups(segments).into_iter().next() {
             return Choice::Merge(group);
         }
         let stale = |s: &SegmentStats| s.number < self.drop_dead_below && (s.live < s.rows || s.overlay > 0);
@@ -91,6 +107,65 @@ impl CompactionPolicy for Everything {
             return Choice::Merge(vec![i]);
         }
         segments.iter().position(|s| !s.has_graph).map_or(Choice::Nothing, Choice::BuildGraph)
+    }
+}
+
+impl Everything {
+    /// What work on `inputs` under way, which did `done` rows of a graph, had better begin again with: a group that has
+    /// more than those, and whose other rows are worth losing what was done.
+    pub(crate) fn instead(
+        &self,
+        segments: &[SegmentStats],
+        inputs: &[usize],
+        done: u64,
+    ) -> Option<Vec<usize>> {
+        let live = |positions: &[usize]| positions.iter().map(|i| u64::from(segments[*i].live)).sum::<u64>();
+        self.groups(segments).into_iter().find(|group| {
+            let includes = group.len() > inputs.len() && inputs.iter().all(|i| group.contains(i));
+            includes && self.is_fair(done, live(group).saturating_sub(live(inputs)))
+        })
+    }
+
+    /// The groups of two or more segments that are to become one each, every one in the order of the list.
+    fn groups(&self, segments: &[SegmentStats]) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..segments.len()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(segments[*i].live));
+        let mut groups: Vec<(u64, Vec<usize>)> = Vec::new();
+        for i in order {
+            let live = u64::from(segments[i].live);
+            match groups.iter_mut().find(|(rows, _)| *rows + live <= u64::from(self.rows_max)) {
+                Some((rows, group)) => {
+                    *rows += live;
+                    group.push(i);
+                }
+                None => groups.push((live, vec![i])),
+            }
+        }
+        let mut worth: Vec<Vec<usize>> =
+            groups.iter().map(|(_, group)| self.worth_merging(group, segments).to_vec()).collect();
+        worth.retain(|group| group.len() >= 2);
+        worth.iter_mut().for_each(|group| group.sort_unstable());
+        worth
+    }
+
+    /// What is left of a group, its largest segment first, without those that stay out.
+    fn worth_merging<'g>(&self, mut group: &'g [usize], segments: &[SegmentStats]) -> &'g [usize] {
+        while let [largest, rest @ ..] = group {
+            let largest = &segments[*largest];
+            let joining = rest.iter().map(|i| u64::from(segments[*i].live)).sum();
+            // Its graph is yet to be built, or its rows are about to be rewritten for their own sake.
+            let pays_itself = !largest.has_graph || largest.is_worn();
+            if pays_itself || self.is_fair(largest.live.into(), joining) {
+                break;
+            }
+            group = rest;
+        }
+        group
+    }
+
+    /// Whether doing `rows` again is a fair price for having `joining` more in the same segment.
+    fn is_fair(&self, rows: u64, joining: u64) -> bool {
+        !self.thrifty || rows <= REWRITTEN_FREELY.max(joining.saturating_mul(REWRITTEN_PER_ROW))
     }
 }
 
@@ -105,54 +180,4 @@ fn fitting(group: &[usize], segments: &[SegmentStats], rows_max: u32) -> Vec<usi
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIERED: SizeTiered = SizeTiered { fan_in: 4, rows_max: 1000, defer_graphs: false };
-
-    fn segment(rows: u32, has_graph: bool) -> SegmentStats {
-        SegmentStats { number: 5, rows, live: rows, overlay: 0, has_graph }
-    }
-
-    #[test]
-    fn a_bare_segment_gets_its_graph_and_a_pile_is_merged_first() {
-        assert_eq!(TIERED.choose(&[]), Choice::Nothing);
-        assert_eq!(TIERED.choose(&[segment(10, true), segment(10, false)]), Choice::BuildGraph(1));
-        assert_eq!(TIERED.choose(&[segment(10, false); 4]), Choice::Merge(vec![0, 1, 2, 3]));
-        assert_eq!(
-            SizeTiered { defer_graphs: true, ..TIERED }.choose(&[segment(10, false); 4]),
-            Choice::Nothing
-        );
-    }
-
-    #[test]
-    fn four_of_a_size_are_merged_within_the_limit() {
-        let mixed =
-            [segment(100, true), segment(10, true), segment(9, true), segment(11, true), segment(8, true)];
-        assert_eq!(TIERED.choose(&mixed), Choice::Merge(vec![1, 2, 3, 4]).clone());
-        assert_eq!(
-            TIERED.choose(&[segment(300, true); 4]),
-            Choice::Nothing,
-            "1200 rows do not fit one segment"
-        );
-    }
-
-    #[test]
-    fn worn_segments_are_rewritten() {
-        let dead = SegmentStats { live: 70, ..segment(100, true) };
-        assert_eq!(TIERED.choose(&[dead]), Choice::Merge(vec![0]));
-        let updated = SegmentStats { overlay: 6, ..segment(100, true) };
-        assert_eq!(TIERED.choose(&[updated]), Choice::Merge(vec![0]));
-    }
-
-    #[test]
-    fn everything_ends_with_one_clean_segment() {
-        let all = Everything { rows_max: 1000, drop_dead_below: 6 };
-        assert_eq!(all.choose(&[segment(10, true), segment(400, false)]), Choice::Merge(vec![0, 1]));
-        let dead = SegmentStats { live: 99, ..segment(100, true) };
-        assert_eq!(all.choose(&[dead]), Choice::Merge(vec![0]));
-        assert_eq!(Everything { drop_dead_below: 5, ..all }.choose(&[dead]), Choice::Nothing);
-        assert_eq!(all.choose(&[segment(100, false)]), Choice::BuildGraph(0));
-        assert_eq!(all.choose(&[segment(100, true)]), Choice::Nothing);
-    }
-}
+mod tests;

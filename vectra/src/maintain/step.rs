@@ -1,11 +1,12 @@
 //! One step of a lane: the most pressing thing there is to do.
 
+use super::attempt::Attempt;
 use super::compact::{graph_bytes, output_bytes};
-use super::goal::{Goal, Lane, Request, Task};
+use super::goal::{Goal, Health, Lane, Request, Task};
 use super::policy::{Choice, CompactionPolicy, Everything, SegmentStats, SizeTiered};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::segment::sealed::SealedSegment;
+use crate::segment::sealed::{SealedSegment, SealedView};
 use crate::snapshot::ShardState;
 
 /// Segments of a size that are merged together.
@@ -89,16 +90,23 @@ impl Engine {
             return Ok(true);
         }
         self.tend_ballast();
+        if self.awaits_seals(task) {
+            return Ok(false);
+        }
         let mut refused = None;
         for (number, shard) in state.shards.iter().enumerate() {
             let choice = self.choose(task, shard);
             match self.affordable(task, shard, choice) {
                 Ok(Choice::Nothing) => {}
                 Ok(Choice::Merge(positions)) => {
-                    return self.tend(shard, &positions, || self.merge(number, &positions));
+                    let attempt = Attempt::new(self, task, (number, shard), &positions);
+                    return self
+                        .tend(shard, &positions, &attempt, || self.merge(number, &positions, &attempt));
                 }
                 Ok(Choice::BuildGraph(position)) => {
-                    return self.tend(shard, &[position], || self.build_graph(number, position));
+                    let attempt = Attempt::new(self, task, (number, shard), &[position]);
+                    return self
+                        .tend(shard, &[position], &attempt, || self.build_graph(number, position, &attempt));
                 }
                 // There may be room for what another shard needs, and tidying up gives some back.
                 Err(error) if error.kind() == ErrorKind::Full => refused = Some(error),
@@ -115,10 +123,26 @@ impl Engine {
         refused.map_or(Ok(false), Err)
     }
 
+    /// Whether a merge of everything waits for rows that are about to be sealed: it takes them along. If the other lane
+    /// is in trouble, it does not.
+    fn awaits_seals(&self, task: &Task) -> bool {
+        let sealing = || matches!(self.maintenance.progress.lock().lane(Lane::Urgent).health, Health::Good);
+        task.request.goal >= Goal::Optimized && !self.is_sealed(task) && sealing()
+    }
+
+    /// Whether every row that a request is about is in a sealed segment.
+    pub(super) fn is_sealed(&self, task: &Task) -> bool {
+        let unsealed = |shard: &ShardState| {
+            let mut ranges = shard.unsealed().filter_map(|segment| segment.lsn_range());
+            ranges.any(|(first, _)| first <= task.request.upto)
+        };
+        task.flushed || !self.cell.load().shards.iter().any(|shard| unsealed(shard))
+    }
+
     /// What of a choice there is room for. A merge that does not fit gives way to the one input whose rewriting gives
     /// room back for the least, and that to the one graph that takes the least. A merge that can wait is put off; where
     /// something is dead or lacks its graph, and nothing fits, it is an error.
-    fn affordable(&self, task: &Task, shard: &ShardState, choice: Choice) -> Result<Choice> {
+    pub(super) fn affordable(&self, task: &Task, shard: &ShardState, choice: Choice) -> Result<Choice> {
         let asked = task.request.goal > Goal::Background;
         let has_room = |bytes: u64| self.require_room(bytes.saturating_add(bytes / 5), asked);
         let view = |position: usize| &shard.sealed[position];
@@ -162,9 +186,12 @@ impl Engine {
         &self,
         shard: &ShardState,
         positions: &[usize],
+        attempt: &Attempt<'_>,
         work: impl FnOnce() -> Result<()>,
     ) -> Result<bool> {
         match work() {
+            // There is something better to do.
+            Err(_) if attempt.is_overtaken() => Ok(true),
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 tracing::warn!(%error, "damaged segments are left as they are");
                 let numbers = positions.iter().map(|position| shard.sealed[*position].segment.number);
@@ -191,24 +218,13 @@ impl Engine {
     }
 
     fn choose(&self, task: &Task, shard: &ShardState) -> Choice {
-        let request = &task.request;
         let positions = self.tended(task, shard);
-        let views = positions.iter().map(|position| &shard.sealed[*position]);
-        let stats: Vec<SegmentStats> = views
-            .map(|view| SegmentStats {
-                number: view.segment.number,
-                rows: view.segment.rows(),
-                live: view.live(),
-                overlay: view.overlay.len() as u32,
-                has_graph: view.segment.has_graph(),
-            })
-            .collect();
-        let rows_max = self.settings.segment_rows_max;
-        let choice = match request.goal {
-            Goal::Optimized => Everything { rows_max, drop_dead_below: 0 }.choose(&stats),
-            Goal::Compacted => Everything { rows_max, drop_dead_below: request.mark }.choose(&stats),
+        let stats = statistics(shard, &positions);
+        let choice = match task.request.goal {
+            Goal::Optimized | Goal::Compacted => self.everything(&task.request).choose(&stats),
             Goal::Background | Goal::Flushed => {
-                SizeTiered { fan_in: FAN_IN, rows_max, defer_graphs: self.is_deferred() }.choose(&stats)
+                let (rows_max, defer_graphs) = (self.settings.segment_rows_max, self.is_deferred());
+                SizeTiered { fan_in: FAN_IN, rows_max, defer_graphs }.choose(&stats)
             }
         };
         match choice {
@@ -217,6 +233,46 @@ impl Engine {
             Choice::BuildGraph(i) => Choice::BuildGraph(positions[i]),
         }
     }
+
+    /// The policy for a request to merge everything.
+    fn everything(&self, request: &Request) -> Everything {
+        let compacted = request.goal == Goal::Compacted;
+        let drop_dead_below = if compacted { request.mark } else { 0 };
+        Everything { rows_max: self.settings.segment_rows_max, drop_dead_below, thrifty: !compacted }
+    }
+
+    /// The positions of the segments to be merged instead of finishing work on the segments `numbers`, which did `done`
+    /// rows of a graph.
+    pub(super) fn instead(
+        &self,
+        task: &Task,
+        shard: &ShardState,
+        numbers: &[u64],
+        done: u64,
+    ) -> Option<Vec<usize>> {
+        let positions = self.tended(task, shard);
+        let is_input = |i: &usize| numbers.contains(&shard.sealed[positions[*i]].segment.number);
+        let inputs: Vec<usize> = (0..positions.len()).filter(is_input).collect();
+        if inputs.len() < numbers.len() {
+            // The request is not about some of them.
+            return None;
+        }
+        let group = self.everything(&task.request).instead(&statistics(shard, &positions), &inputs, done)?;
+        Some(group.into_iter().map(|i| positions[i]).collect())
+    }
+}
+
+/// What a policy looks at.
+fn statistics(shard: &ShardState, positions: &[usize]) -> Vec<SegmentStats> {
+    let views = positions.iter().map(|position| &shard.sealed[*position]);
+    let of = |view: &SealedView| SegmentStats {
+        number: view.segment.number,
+        rows: view.segment.rows(),
+        live: view.live(),
+        overlay: view.overlay.len() as u32,
+        has_graph: view.segment.has_graph(),
+    };
+    views.map(of).collect()
 }
 
 #[cfg(test)]

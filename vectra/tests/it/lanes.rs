@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use vectra::seams::{Env, MemFs};
-use vectra::{Builder, ErrorKind, Item, Settings};
+use vectra::{Builder, ErrorKind, Index, Item, Settings};
 use vectra_core::io::sim::Fault;
 use vectra_core::io::{Access, Entry, File, Fs, LockGuard, Site};
 
@@ -117,6 +117,75 @@ fn sealing_does_not_wait_for_a_merge() {
     assert_eq!((stats.items, stats.shards[0].segments.len()), (496, 1));
     assert_eq!(stats.shards[0].segments[0].rows, 496, "what died during the build is gone");
     assert!(stats.shards[0].segments[0].has_graph);
+}
+
+/// A load, its graphs put off, that leaves rows unsealed behind whole segments.
+fn load(index: &Index) {
+    let deferred = index.defer_optimization();
+    for first in (0..1000).step_by(100) {
+        index.insert_items(items(first..first + 100)).expect("new ids");
+    }
+    index.flush().expect("a healthy disk");
+    index.insert_items(items(1000..1030)).expect("new ids");
+    drop(deferred);
+}
+
+/// What a load begins to merge the moment that it ends is not made to be thrown away, nor does it leave a segment beside
+/// what it makes: the rows are merged once, all of them, and one graph is built.
+#[test]
+fn a_request_takes_along_what_a_merge_under_way_would_leave() {
+    let settings = || Settings::new(3).with_seal_rows(100).with_graph(4, 16);
+    let gate = Arc::new(Gate::default());
+    let builder = Builder::new().fs(Arc::clone(&gate) as Arc<dyn Fs>).env(Env::os(1));
+    let index = builder.create("/index", settings()).expect("an empty disk");
+    load(&index);
+    // The merge of ten segments is under way from here on.
+    gate.wait_until_somebody_waits();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| index.wait_optimized());
+        while index.stats().shards[0].unsealed_rows > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        *gate.open.lock() = true;
+        gate.changed.notify_all();
+        asked.join().expect("no panic").expect("a healthy disk");
+    });
+    let once = {
+        let world = World::new(9, MODELS[0]);
+        let index = world.builder().create("/index", settings()).expect("an empty disk");
+        let _deferred = index.defer_optimization();
+        load(&index);
+        index.wait_optimized().expect("no faults");
+        index.stats().written
+    };
+    let stats = index.stats();
+    assert_eq!((stats.items, stats.shards[0].segments.len()), (1030, 1));
+    assert!(stats.shards[0].segments[0].has_graph);
+    assert_eq!(
+        (stats.written.rows, stats.written.index),
+        (once.rows, once.index),
+        "nothing is written twice"
+    );
+}
+
+/// Merges in the background go on during the load; whatever they have made by then, one segment is left.
+#[test]
+fn a_load_without_a_pause_ends_as_one_segment() {
+    for threads in [1, 2] {
+        let settings = Settings::new(3).with_seal_rows(100).with_graph(4, 16);
+        let settings = Settings { segment_rows_max: 5000, ..settings };
+        let builder = Builder::new().fs(Arc::new(MemFs::new())).env(Env::os(threads));
+        let index = builder.create("/index", settings).expect("an empty disk");
+        for first in (0..4970).step_by(70) {
+            index.insert_items(items(first..first + 70)).expect("new ids");
+        }
+        index.wait_optimized().expect("a healthy disk");
+        let stats = index.stats();
+        assert_eq!((stats.items, stats.shards[0].segments.len()), (4970, 1), "{stats:?}");
+        assert_eq!(index.query(&[0.3, 0.4, 0.5]).top_k(4970).exact().run().expect("sound").len(), 4970);
+        index.wait_optimized().expect("a healthy disk");
+        assert_eq!(index.stats().written.rows, stats.written.rows, "there is nothing left to do");
+    }
 }
 
 /// Whatever a compaction writes, something more is dead by then: it covers what was dead when it was asked for.

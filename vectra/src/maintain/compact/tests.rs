@@ -30,13 +30,13 @@ fn what_a_merge_is_expected_to_write_is_about_what_it_writes() {
     let engine = &index.engine;
     for graph in [false, true] {
         if graph {
-            engine.build_graph(0, 0).expect("room");
+            engine.build_graph(0, 0, &Attempt::alone(engine)).expect("room");
         }
         let state = engine.cell.load();
         let inputs: Vec<&SealedView> = state.shards[0].sealed.iter().collect();
         let expected = output_bytes(&inputs, &engine.settings);
         let positions: Vec<usize> = (0..inputs.len()).collect();
-        engine.merge(0, &positions).expect("room");
+        engine.merge(0, &positions, &Attempt::alone(engine)).expect("room");
         let state = engine.cell.load();
         let entry = &state.shards[0].sealed[0].segment.entry;
         // The part with the graph comes beside the one with the codes alone.

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::error::ErrorKind;
 use crate::index::Index;
 use crate::item::{Item, ItemUpdate};
+use crate::maintain::Attempt;
 use crate::segment::build::{RowSource, TruthWriter};
 use crate::segment::exact::Vectors;
 use crate::segment::sealed::{SealedSegment, SealedView};
@@ -241,7 +242,9 @@ fn a_merge_of_an_input_that_lost_or_changed_a_row_is_refused() {
         let engine = &index.engine;
         tamper(engine, 1, tampering);
         let (before, parts) = (generation(engine), engine.store.list().expect("a folder").parts);
-        let error = engine.merge(0, &[0, 1]).expect_err("not the rows that were sealed");
+        let error = engine
+            .merge(0, &[0, 1], &Attempt::alone(&index.engine))
+            .expect_err("not the rows that were sealed");
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         let name = engine.cell.load().shards[0].sealed[1].segment.entry.rows_part.id.to_string();
         assert!(error.to_string().contains(&name), "{error}");
@@ -266,7 +269,10 @@ fn what_died_or_changed_since_the_commit_is_accounted_for() {
     let bytes = |item: &Item| item.vector.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
     expected.sum = expected.sum.wrapping_sub(terms.row(&id, &bytes(&item(9, 1)), &item(9, 1).metadata));
     expected.sum = expected.sum.wrapping_add(terms.row(&id, &bytes(&item(9, 0)), &item(9, 1).metadata));
-    index.engine.merge(0, &[0, 1]).expect("deletes and updates are accounted for");
+    index
+        .engine
+        .merge(0, &[0, 1], &Attempt::alone(&index.engine))
+        .expect("deletes and updates are accounted for");
     assert_eq!(visible(&index.engine), expected);
     assert_eq!(index.engine.committed.lock().newest.ledger(), Some(expected));
 }
@@ -284,6 +290,8 @@ fn a_segment_without_a_sum_is_merged_and_gets_one() {
     });
     engine.commit(0, &|shard, _| shard.clone()).expect("a commit");
     assert_eq!(engine.committed.lock().newest.ledger(), None, "one sum is unknown, so is the total");
-    engine.merge(0, &[0, 1]).expect("there is nothing to compare the one with");
+    engine
+        .merge(0, &[0, 1], &Attempt::alone(&index.engine))
+        .expect("there is nothing to compare the one with");
     assert_eq!(engine.committed.lock().newest.ledger(), Some(before));
 }
