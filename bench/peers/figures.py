@@ -79,10 +79,15 @@ def curve(rounds):
 def best_of(points):
     """The points, ascending by recall, that no other point beats in both recall and rate.
 
-    An engine with several ways to set its effort is judged by the best of them at each recall.
+    An engine with several ways to set its effort is judged by the best of them at each recall. Points of the very same
+    recall are one search asked for in several ways (a recall that costs less than the least pool does): they count as
+    one, with their median rate, for the fastest of them is noise.
     """
-    best = []
-    for point in sorted(points, key=lambda point: (point["recall"], point["qps"]), reverse=True):
+    best, same = [], {}
+    for point in points:
+        same.setdefault(point["recall"], []).append(point)
+    alike = [{**some[0], "qps": median(point["qps"] for point in some)} for some in same.values()]
+    for point in sorted(alike, key=lambda point: (point["recall"], point["qps"]), reverse=True):
         if not best or point["qps"] > best[-1]["qps"]:
             best.append(point)
     return best[::-1]

@@ -62,11 +62,16 @@ class Rates(unittest.TestCase):
         self.assertIsNone(rate_at([], 0.9))
 
     def test_of_two_ways_to_set_the_effort_the_better_counts_at_each_recall(self):
-        by_recall = [point(0.91, 4500.0), point(0.94, 1500.0), point(0.97, 1600.0)]
+        by_recall = [point(0.91, 4500.0), point(0.935, 1500.0), point(0.97, 1600.0)]
         best = best_of(self.POINTS + by_recall)
         self.assertEqual([p["qps"] for p in best], [4500.0, 2000.0, 1600.0, 1000.0])
         self.assertAlmostEqual(rate_at(self.POINTS + by_recall, 0.97)[0], 1600.0)
         self.assertEqual(best_of([]), [])
+
+    def test_asking_for_the_same_search_often_draws_no_better_rate(self):
+        same = [{"recall": 0.93, "qps": qps} for qps in (1000.0, 1300.0, 900.0)]
+        self.assertEqual(best_of(same), [{"recall": 0.93, "qps": 1000.0}])
+        self.assertEqual(rate_at(same, 0.90), (1000.0, True))
 
     def test_a_point_of_vectra_has_the_effort_that_it_was_asked_with(self):
         more = {"recall": 0.9, "qps": 1.0, "p50_us": 2.0, "p99_us": 3.0, "hops": 4}
