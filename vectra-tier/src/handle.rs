@@ -154,7 +154,7 @@ impl ReadError {
 /// knows. Sections outlive the handle, but then nobody knows that they are in use.
 #[derive(Debug)]
 pub struct PartHandle {
-    file: Box<dyn File>,
+    file: Arc<dyn File>,
     path: PathBuf,
     reference: PartRef,
     mode: Mode,
@@ -167,7 +167,7 @@ impl PartHandle {
     /// Opens the file `path` and checks that it is what `expected` refers to: length, header, footer, directory.
     /// Reads nothing else.
     pub fn open(fs: &dyn Fs, path: &Path, expected: &PartRef, mode: Mode) -> Result<Arc<Self>, OpenError> {
-        let file = fs.open(path, Access::Read).map_err(|e| OpenError::io(path, e))?;
+        let file: Arc<dyn File> = fs.open(path, Access::Read).map_err(|e| OpenError::io(path, e))?.into();
         let length = file.len().map_err(|e| OpenError::io(path, e))?;
         if length != expected.length {
             return Err(Damage::new(path, (0, length), "file length", expected.length, length).into());
@@ -215,7 +215,7 @@ impl PartHandle {
         self.toc.by_name.contains_key(&(kind, field))
     }
 
-    /// One of its sections; the same one (and the same memory of what is verified) at every call.
+    /// One of its sections; the same one (and the same memory of what is verified) at every call, until [`Self::unmap`].
     pub fn section(&self, kind: SectionKind, field: u16) -> Result<Section, ReadError> {
         let Some(at) = self.toc.by_name.get(&(kind, field)) else {
             return Err(ReadError::Missing { file: self.path.clone(), kind, field });
@@ -226,8 +226,18 @@ impl PartHandle {
         }
         let entry = self.toc.entries[*at];
         let blob = self.blob(&entry)?;
-        let section = Section::new(self.path.clone(), entry, blob, self.toc.page_crcs(*at));
+        let section =
+            Section::new(self.path.clone(), Arc::clone(&self.file), entry, blob, self.toc.page_crcs(*at));
         Ok(slot.insert(section).clone())
+    }
+
+    /// Gives up the map of the file and the sections that lie in it. Their memory goes with the last of those that somebody
+    /// holds; asked for again, they are mapped and verified anew. Sections that were read into memory stay.
+    pub fn unmap(&self) {
+        for slot in &self.sections {
+            slot.lock().take_if(|section| !section.bytes().is_owned());
+        }
+        self.map.lock().take_if(|blob| !blob.is_owned());
     }
 
     /// Reads the whole file again, past every cache of ours, and checks each byte of it: header, footer, pages,

@@ -1,13 +1,14 @@
 //! The bytes of one section, with their checksums at hand.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use vectra_core::codec::crc32c;
-use vectra_core::io::{Blob, Reads};
+use vectra_core::io::{Blob, File, Reads};
 use vectra_core::memory::AlignedBuf;
 
 use crate::container::{Entry, PAGE};
@@ -24,7 +25,8 @@ use crate::part::SectionKind;
 pub struct Section(Arc<Inner>);
 
 struct Inner {
-    file: PathBuf,
+    path: PathBuf,
+    file: Arc<dyn File>,
     entry: Entry,
     blob: Blob,
     page_crcs: Box<[u32]>,
@@ -35,11 +37,18 @@ struct Inner {
 }
 
 impl Section {
-    pub(crate) fn new(file: PathBuf, entry: Entry, blob: Blob, page_crcs: &[u32]) -> Self {
+    pub(crate) fn new(
+        path: PathBuf,
+        file: Arc<dyn File>,
+        entry: Entry,
+        blob: Blob,
+        page_crcs: &[u32],
+    ) -> Self {
         assert_eq!(blob.len() as u64, entry.length, "the blob is the section");
         let verified = (0..page_crcs.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         let (all_verified, checks) = (AtomicBool::new(page_crcs.is_empty()), AtomicUsize::new(0));
         Self(Arc::new(Inner {
+            path,
             file,
             entry,
             blob,
@@ -88,7 +97,7 @@ impl Section {
     pub fn verified_range(&self, range: Range<usize>) -> Result<&[u8], ReadError> {
         let Some(bytes) = self.0.blob.get(range.clone()) else {
             return Err(ReadError::OutOfRange {
-                file: self.0.file.clone(),
+                file: self.0.path.clone(),
                 kind: self.kind(),
                 field: self.field(),
                 range,
@@ -104,21 +113,19 @@ impl Section {
     }
 
     /// The bytes in memory of our own, every page of them verified *there*: whatever becomes of the file afterwards,
-    /// these are the bytes that were checked. Mapped bytes are copied at each call, aligned to huge pages where they
-    /// fill one; bytes that were read into memory are verified where they are.
+    /// these are the bytes that were checked. Where the section is mapped, each call reads the file, past the map, into
+    /// memory aligned to huge pages where it fills one; bytes that were read into memory are verified where they are.
     ///
     /// # Errors
-    /// [`ReadError::Corrupt`], naming the first page that does not match its checksum.
+    /// [`ReadError::Corrupt`], naming the first page that does not match its checksum; [`ReadError::Io`] if the file cannot
+    /// be read.
     pub fn owned_verified(&self) -> Result<Blob, ReadError> {
         if self.0.blob.is_owned() {
             return self.verified().cloned();
         }
         let mut copy = AlignedBuf::zeroed(self.len());
-        for (page, (to, from)) in copy.chunks_mut(PAGE).zip(self.0.blob.chunks(PAGE)).enumerate() {
-            self.0.fetch(page);
-            to.copy_from_slice(from);
-            // While it is still in the cache.
-            self.0.check_page(page, to)?;
+        for (page, bytes) in copy.chunks_mut(PAGE).enumerate() {
+            self.0.read_page(page, bytes)?;
         }
         Ok(Blob::from_buf(copy))
     }
@@ -157,6 +164,21 @@ impl Inner {
         }
     }
 
+    /// Reads a page into `bytes` and checks it there, while it is still in the cache. Not through the map, whose pages would
+    /// become resident beside their copy.
+    fn read_page(&self, page: usize, bytes: &mut [u8]) -> Result<(), ReadError> {
+        let offset = self.entry.offset + (page * PAGE) as u64;
+        match self.file.read_exact_at(bytes, offset) {
+            Ok(()) => self.check_page(page, bytes),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                let place = (offset, bytes.len() as u64);
+                let damage = Damage::new(&self.path, place, "page", "as long as the rest says", error);
+                Err(ReadError::Corrupt(damage.within(self.entry.kind, self.entry.field)))
+            }
+            Err(source) => Err(ReadError::Io { file: self.path.clone(), source }),
+        }
+    }
+
     /// Compares `bytes`, which are to be those of `page`, with its checksum.
     fn check_page(&self, page: usize, bytes: &[u8]) -> Result<(), ReadError> {
         let (expected, found) = (self.page_crcs[page], crc32c(bytes));
@@ -165,7 +187,7 @@ impl Inner {
             return Ok(());
         }
         let place = (self.entry.offset + (page * PAGE) as u64, bytes.len() as u64);
-        let damage = Damage::new(&self.file, place, "page", crc_text(expected), crc_text(found));
+        let damage = Damage::new(&self.path, place, "page", crc_text(expected), crc_text(found));
         Err(ReadError::Corrupt(damage.within(self.entry.kind, self.entry.field)))
     }
 }

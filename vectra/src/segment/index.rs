@@ -59,6 +59,8 @@ impl SealedIndex {
             })?;
         }
         verified.verified = true;
+        // What was read through the map until now would stay resident beside the copy.
+        verified.part.unmap();
         Ok(verified)
     }
 

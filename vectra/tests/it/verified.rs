@@ -85,3 +85,27 @@ fn damage_found_by_the_job_is_repaired_from_the_truth() {
         assert_eq!(vectra::verify_deep(&root).expect("an index").findings, []);
     }
 }
+
+/// Codes and graph in memory of our own are not held in a map of their file as well.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_verified_part_is_mapped_no_more() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let root = dir.path().join("index");
+    one_segment(&root);
+    let mapped_parts = || {
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("the system tells");
+        let files = maps.lines().filter_map(|line| line.split_whitespace().last());
+        let parts = files.filter(|file| file.starts_with(root.to_str().expect("a plain path")));
+        parts.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let index = Index::open(&root).expect("an index");
+    index.wait_optimized().expect("a healthy disk");
+    answers(&index);
+    assert_eq!(mapped_parts(), 2, "rows and metadata");
+    index.close().expect("a healthy disk");
+    let index = Builder::new().verified_bytes_max(0).open(&root).expect("an index");
+    index.wait_optimized().expect("a healthy disk");
+    answers(&index);
+    assert_eq!(mapped_parts(), 3, "rows, metadata and the index");
+}
