@@ -27,6 +27,11 @@ def resident_bytes():
     return _status("VmRSS")
 
 
+def own_bytes():
+    """The part of the memory resident now that no file backs; None where /proc does not tell."""
+    return _status("RssAnon")
+
+
 def peak_bytes():
     """The most memory resident since `reset_peak`."""
     return _status("VmHWM")

@@ -163,7 +163,8 @@ class Run:
         efforts = [point["effort"] for point in first] if first else self.options.efforts
         if name == "vectra":
             efforts = efforts if first else [*efforts, *RECALLS]
-            points, record["resident_bytes"] = self.vectra.sweep(efforts, self.asking, self.options.limit)
+            points, memory = self.vectra.sweep(efforts, self.asking, self.options.limit)
+            record.update(memory)
             if not first:
                 by_ef, declared = ([p for p in points if (p["effort"] < 1) == is_recall] for is_recall in (False, True))
                 points = until_enough(by_ef) + until_enough(declared)

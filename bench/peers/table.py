@@ -56,7 +56,7 @@ def speed(engines, lines):
 
 
 def costs(engines, lines):
-    head = ["engine", "settings", "build s", "peak MiB", "resident MiB", "disk MiB", "call floor us",
+    head = ["engine", "settings", "build s", "peak MiB", "resident MiB", "of it own", "disk MiB", "call floor us",
             "p50 / p99 us (recall)", "highest recall"]
     out = [render(head), "|---|---|" + "--:|" * (len(head) - 2)]
     for name, line in lines.items():
@@ -68,7 +68,7 @@ def costs(engines, lines):
         out.append(render([
             title(name, record), record.get("settings", ""), seconds(record),
             mebibytes(record.get("build_peak_bytes")), mebibytes(record.get("resident_bytes")),
-            mebibytes(record.get("disk_bytes")), f"{line['floor_us']:.1f}", tail,
+            mebibytes(record.get("own_bytes")), mebibytes(record.get("disk_bytes")), f"{line['floor_us']:.1f}", tail,
             f"{max(point['recall'] for point in line['points']):.3f}",
         ]))
     return out

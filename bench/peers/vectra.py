@@ -51,7 +51,8 @@ class Vectra:
         asked = [("--ef", [e for e in efforts if e >= 1]), ("--recall", [e for e in efforts if e < 1])]
         options = [part for name, some in asked if some for part in (name, ",".join(map(str, some)))]
         report = self.run("sweep", self.command(1, core, *options), limit_s)
-        return points_of(report), report["rss_bytes"]
+        resident = report.get("resident") or {}
+        return points_of(report), {"resident_bytes": report["rss_bytes"], "own_bytes": resident.get("own")}
 
     def run(self, step, command, limit_s):
         self.commands[step] = " ".join(command)

@@ -59,16 +59,19 @@ class Worker:
 
     def open(self, folder, floor_folder, effort):
         """Opens the index and the one of a few rows; what memory the first holds once every query was asked."""
-        before = machine.resident_bytes()
+        before, own_before = machine.resident_bytes(), machine.own_bytes()
         self.peer = self.make()
         self.peer.open(folder, self.data.shape[1])
         self.peer.effort(effort)
         for query in self.data:
             self.peer.ask(query)
-        after = machine.resident_bytes()
+        after, own_after = machine.resident_bytes(), machine.own_bytes()
         self.floor_peer = self.make()
         self.floor_peer.open(floor_folder, self.data.shape[1])
-        return {"resident_bytes": None if before is None else after - before}
+        return {
+            "resident_bytes": None if before is None else after - before,
+            "own_bytes": None if own_before is None else own_after - own_before,
+        }
 
     def floor(self, effort):
         """The median time of a call that has nothing to search."""

@@ -30,6 +30,20 @@ pub(crate) fn anonymous_bytes() -> Option<u64> {
     status("RssAnon:")
 }
 
+/// Resident memory by what is behind it, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Resident {
+    /// What no file backs: the process holds it alone, and it goes nowhere but to swap.
+    pub(crate) own: u64,
+    /// Pages of mapped files, the program's own among them: the page cache has them anyway, and the system may take them.
+    pub(crate) mapped: u64,
+}
+
+/// The resident memory of this process by kind; `None` where nobody tells.
+pub(crate) fn resident() -> Option<Resident> {
+    Some(Resident { own: anonymous_bytes()?, mapped: status("RssFile:")? })
+}
+
 /// Begins the peak of [`resident_bytes_peak`] anew where the operating system can do that; elsewhere it goes on.
 pub(crate) fn forget_resident_peak() {
     // The kernel's documentation of `clear_refs`: 5 resets the peak to what is resident now.
@@ -161,6 +175,9 @@ mod tests {
     fn the_peak_is_no_less_than_the_present() {
         if let (Some(now), Some(peak)) = (resident_bytes(), resident_bytes_peak()) {
             assert!(now > 0 && peak >= now / 2, "{now} now, {peak} at most");
+        }
+        if let (Some(now), Some(Resident { own, mapped })) = (resident_bytes(), resident()) {
+            assert!(own > 0 && mapped > 0 && own + mapped <= 2 * now, "{own} and {mapped} of {now}");
         }
     }
 

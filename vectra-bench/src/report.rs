@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::measure::Resident;
+
 /// Everything one run measured. Times are seconds, sizes bytes; `null` is what was not, or cannot be, measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Report {
@@ -21,6 +23,10 @@ pub(crate) struct Report {
     pub(crate) first_answer_s: f64,
     /// Memory resident after all queries were asked once with default effort.
     pub(crate) rss_bytes: Option<u64>,
+    /// The same, by what is behind it.
+    pub(crate) resident: Option<Resident>,
+    /// Rows in the index.
+    pub(crate) items: u64,
     /// One per setting, in the order asked for.
     pub(crate) points: Vec<Point>,
     /// How well the exact scan uses the machine, if it was measured.
@@ -84,12 +90,13 @@ impl Report {
             }
             _ => writeln!(out, "index reused")?,
         }
-        write!(
-            out,
-            "{} on disk, {} resident; ",
-            mebibytes(Some(self.index_bytes)),
-            mebibytes(self.rss_bytes)
-        )?;
+        write!(out, "{} on disk, {} resident", mebibytes(Some(self.index_bytes)), mebibytes(self.rss_bytes))?;
+        if let Some(Resident { own, mapped }) = self.resident {
+            let per_row = |bytes: u64| bytes as f64 / self.items.max(1) as f64;
+            write!(out, " ({} own, {} mapped files", mebibytes(Some(own)), mebibytes(Some(mapped)))?;
+            write!(out, ": {:.0} and {:.0} B per row)", per_row(own), per_row(mapped))?;
+        }
+        out.push('\n');
         let (open, first) = (self.open_s * 1e3, self.first_answer_s * 1e3);
         writeln!(out, "open in {open:.1} ms, first answer after {first:.1} ms")?;
         writeln!(
@@ -159,6 +166,8 @@ mod tests {
             open_s: 0.0125,
             first_answer_s: 0.02,
             rss_bytes: Some(5 << 20),
+            resident: Some(Resident { own: 3 << 20, mapped: 2 << 20 }),
+            items: 4096,
             points: vec![Point { setting: "default".to_owned(), ef: None, ..point.clone() }, point],
             exact_scan: None,
         }
@@ -173,6 +182,10 @@ mod tests {
         {
             assert!(json.get(name).is_some(), "{name} is missing");
         }
+        assert_eq!(
+            (&json["resident"]["own"], &json["resident"]["mapped"]),
+            (&(3 << 20).into(), &(2 << 20).into())
+        );
         assert!(json["build_s"].is_null() && json.get("exact_scan").is_none());
         for name in ["setting", "recall", "qps", "p50_us", "p99_us", "distances", "hops", "exact_reads"] {
             assert!(json["points"][1].get(name).is_some(), "{name} is missing");
@@ -185,7 +198,7 @@ mod tests {
         let mut report = report();
         let text = report.table();
         assert!(
-            text.starts_with("index reused\n3.0 MiB on disk, 5.0 MiB resident; open in 12.5 ms"),
+            text.starts_with("index reused\n3.0 MiB on disk, 5.0 MiB resident (3.0 MiB own, 2.0 MiB mapped files: 768 and 512 B per row)\nopen in 12.5 ms"),
             "{text}"
         );
         assert!(text.contains("ef=64             64  0.9876    5000.0     190.5     400.2"), "{text}");

@@ -55,7 +55,7 @@ pub(crate) fn ann(args: &AnnArgs) -> Outcome<Report> {
     let asker = Asker { index: &index, queries: &queries, k: args.k, threads: args.threads };
     let progress = Progress::new("asking every query once");
     asker.pass(0..queries.len(), Effort::Default)?;
-    let rss_bytes = measure::resident_bytes();
+    let (rss_bytes, resident, items) = (measure::resident_bytes(), measure::resident(), index.stats().items);
     drop(progress);
     let rows = base.map_or(Rows::Index(&index), Rows::File);
     let mut judge = Judge::new(args.metric, args.k, (&mut truth, args.queries_from), &queries, rows)?;
@@ -78,6 +78,8 @@ pub(crate) fn ann(args: &AnnArgs) -> Outcome<Report> {
         open_s,
         first_answer_s,
         rss_bytes,
+        resident,
+        items,
         points,
         exact_scan,
     })
