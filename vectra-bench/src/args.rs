@@ -208,6 +208,9 @@ pub(crate) struct AnnArgs {
     /// Also measures the exact scan, and how much of one thread's read bandwidth it uses.
     #[arg(long)]
     pub(crate) exact: bool,
+    /// Keeps vectors out of memory: each that is compared exactly is read from its file.
+    #[arg(long)]
+    pub(crate) lean: bool,
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -253,6 +256,7 @@ mod tests {
                 && args.recall.is_empty()
                 && args.reach.is_empty()
                 && !args.exact
+                && !args.lean
                 && args.base.is_none()
         );
     }

@@ -12,6 +12,8 @@ use vectra_core::memory::AlignedBuf;
 
 use crate::container::{Entry, Header, Toc, verify};
 use crate::damage::{Damage, DamageReport};
+use crate::file_section::FileSection;
+use crate::pages::Pages;
 use crate::part::{PartRef, SectionKind};
 use crate::section::Section;
 
@@ -25,6 +27,10 @@ pub enum Mode {
     /// Each section is read into memory when it is asked for. A medium error is an error, never a signal: for
     /// untrusted paths and network mounts.
     Read,
+    /// As [`Mode::Map`], but what [`PartHandle::file_section`] gives is never in memory: the engine reads vectors that way,
+    /// one by one where they are compared exactly. For local files where memory is scarcer than time: a system call
+    /// for each vector instead of a page that becomes resident.
+    Lean,
 }
 
 /// Why a part could not be opened.
@@ -184,6 +190,11 @@ impl PartHandle {
         &self.reference
     }
 
+    /// How its sections get into memory.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// What its header says.
     pub fn header(&self) -> &Header {
         &self.toc.header
@@ -226,9 +237,17 @@ impl PartHandle {
         }
         let entry = self.toc.entries[*at];
         let blob = self.blob(&entry)?;
-        let section =
-            Section::new(self.path.clone(), Arc::clone(&self.file), entry, blob, self.toc.page_crcs(*at));
+        let section = Section::new(self.pages(*at), blob);
         Ok(slot.insert(section).clone())
+    }
+
+    /// One of its sections, to be read from the file where it is wanted; each has a memory of its own of what is verified.
+    pub fn file_section(&self, kind: SectionKind, field: u16) -> Result<FileSection, ReadError> {
+        let Some(at) = self.toc.by_name.get(&(kind, field)) else {
+            return Err(ReadError::Missing { file: self.path.clone(), kind, field });
+        };
+        let (_, length) = self.place(&self.toc.entries[*at])?;
+        Ok(FileSection::new(self.pages(*at), length))
     }
 
     /// Gives up the map of the file and the sections that lie in it. Their memory goes with the last of those that somebody
@@ -249,7 +268,7 @@ impl PartHandle {
     /// All bytes of the file: mapped, or read into memory.
     #[cfg(feature = "remote")]
     pub(crate) fn file(&self) -> Result<Blob, ReadError> {
-        if self.mode == Mode::Map {
+        if self.mode != Mode::Read {
             return self.whole();
         }
         let length = usize::try_from(self.reference.length).map_err(|_| self.shrunk(0))?;
@@ -258,16 +277,24 @@ impl PartHandle {
         Ok(Blob::from_buf(buf))
     }
 
-    fn blob(&self, entry: &Entry) -> Result<Blob, ReadError> {
+    fn pages(&self, at: usize) -> Pages {
+        let entry = self.toc.entries[at];
+        Pages::new(self.path.clone(), Arc::clone(&self.file), entry, self.toc.page_crcs(at))
+    }
+
+    /// Offset and length of a section that is stored in a way that this program knows.
+    fn place(&self, entry: &Entry) -> Result<(usize, usize), ReadError> {
         if entry.codec != crate::container::CODEC_PLAIN {
             return Err(self.unsupported(entry, format!("codec {}", entry.codec)));
         }
         let range = usize::try_from(entry.offset).ok().zip(usize::try_from(entry.length).ok());
-        let Some((offset, length)) = range else {
-            return Err(self.unsupported(entry, "a larger address space".to_owned()));
-        };
+        range.ok_or_else(|| self.unsupported(entry, "a larger address space".to_owned()))
+    }
+
+    fn blob(&self, entry: &Entry) -> Result<Blob, ReadError> {
+        let (offset, length) = self.place(entry)?;
         match self.mode {
-            Mode::Map => {
+            Mode::Map | Mode::Lean => {
                 let whole = self.whole()?;
                 let part = offset.checked_add(length).and_then(|end| whole.slice(offset..end));
                 part.ok_or_else(|| self.shrunk(whole.len() as u64))

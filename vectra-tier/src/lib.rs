@@ -8,7 +8,9 @@ mod part;
 
 // One file: its layout, writing it, reading it.
 pub mod container;
+mod file_section;
 mod handle;
+mod pages;
 mod section;
 
 // Many files: where parts are kept.
@@ -22,6 +24,7 @@ pub mod testing;
 
 pub use crate::container::Header;
 pub use crate::damage::{Damage, DamageReport};
+pub use crate::file_section::{FileSection, ReadBuf};
 pub use crate::handle::{Mode, OpenError, PartHandle, ReadError};
 pub use crate::part::{PartRef, Role, SectionKind};
 #[cfg(feature = "remote")]

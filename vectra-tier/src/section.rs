@@ -1,19 +1,16 @@
 //! The bytes of one section, with their checksums at hand.
 
 use std::fmt;
-use std::io::ErrorKind;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use vectra_core::codec::crc32c;
-use vectra_core::io::{Blob, File, Reads};
+use vectra_core::io::{Blob, Reads};
 use vectra_core::memory::AlignedBuf;
 
-use crate::container::{Entry, PAGE};
-use crate::damage::{Damage, crc_text};
+use crate::container::PAGE;
 use crate::handle::ReadError;
+use crate::pages::Pages;
 use crate::part::SectionKind;
 
 /// One section of an open part. Cheap to clone; all clones share the memory of what is verified.
@@ -25,48 +22,26 @@ use crate::part::SectionKind;
 pub struct Section(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
-    file: Arc<dyn File>,
-    entry: Entry,
+    pages: Pages,
     blob: Blob,
-    page_crcs: Box<[u32]>,
-    /// A bit for each page: set once its checksum was found right.
-    verified: Box<[AtomicU64]>,
     all_verified: AtomicBool,
-    checks: AtomicUsize,
 }
 
 impl Section {
-    pub(crate) fn new(
-        path: PathBuf,
-        file: Arc<dyn File>,
-        entry: Entry,
-        blob: Blob,
-        page_crcs: &[u32],
-    ) -> Self {
-        assert_eq!(blob.len() as u64, entry.length, "the blob is the section");
-        let verified = (0..page_crcs.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        let (all_verified, checks) = (AtomicBool::new(page_crcs.is_empty()), AtomicUsize::new(0));
-        Self(Arc::new(Inner {
-            path,
-            file,
-            entry,
-            blob,
-            page_crcs: page_crcs.into(),
-            verified,
-            all_verified,
-            checks,
-        }))
+    pub(crate) fn new(pages: Pages, blob: Blob) -> Self {
+        assert_eq!(blob.len() as u64, pages.entry().length, "the blob is the section");
+        let all_verified = AtomicBool::new(pages.count() == 0);
+        Self(Arc::new(Inner { pages, blob, all_verified }))
     }
 
     /// What the section holds.
     pub fn kind(&self) -> SectionKind {
-        self.0.entry.kind
+        self.0.pages.entry().kind
     }
 
     /// The field it belongs to; 0 is the default field.
     pub fn field(&self) -> u16 {
-        self.0.entry.field
+        self.0.pages.entry().field
     }
 
     /// Its length in bytes.
@@ -96,13 +71,7 @@ impl Section {
     /// Some of the bytes; the pages they lie in are verified on their first read and cost one load each afterwards.
     pub fn verified_range(&self, range: Range<usize>) -> Result<&[u8], ReadError> {
         let Some(bytes) = self.0.blob.get(range.clone()) else {
-            return Err(ReadError::OutOfRange {
-                file: self.0.path.clone(),
-                kind: self.kind(),
-                field: self.field(),
-                range,
-                length: self.len(),
-            });
+            return Err(self.0.pages.out_of_range(range, self.len()));
         };
         if !range.is_empty() {
             for page in range.start / PAGE..=(range.end - 1) / PAGE {
@@ -125,33 +94,32 @@ impl Section {
         }
         let mut copy = AlignedBuf::zeroed(self.len());
         for (page, bytes) in copy.chunks_mut(PAGE).enumerate() {
-            self.0.read_page(page, bytes)?;
+            // Not through the map, whose pages would become resident beside their copy.
+            self.0.pages.read_page(page, bytes)?;
         }
         Ok(Blob::from_buf(copy))
     }
 
     /// How many pages the section has.
     pub fn pages(&self) -> usize {
-        self.0.page_crcs.len()
+        self.0.pages.count()
     }
 
     /// How many times a page's checksum was computed so far.
     pub fn page_checks(&self) -> usize {
-        self.0.checks.load(Ordering::Relaxed)
+        self.0.pages.checks()
     }
 }
 
 impl Inner {
     fn verify_page(&self, page: usize) -> Result<(), ReadError> {
-        let (word, bit) = (&self.verified[page / 64], 1_u64 << (page % 64));
-        // Acquire and release order the flag after the check; the bytes themselves never change.
-        if word.load(Ordering::Acquire) & bit != 0 {
+        if self.pages.is_verified(page) {
             return Ok(());
         }
         let start = page * PAGE;
         self.fetch(page);
-        self.check_page(page, &self.blob[start..self.blob.len().min(start + PAGE)])?;
-        word.fetch_or(bit, Ordering::Release);
+        self.pages.check(page, &self.blob[start..self.blob.len().min(start + PAGE)])?;
+        self.pages.remember(page);
         Ok(())
     }
 
@@ -162,33 +130,6 @@ impl Inner {
         if let Some(bytes) = self.blob.slice(start..self.blob.len().min(start + PAGE)) {
             bytes.advise(Reads::Soon);
         }
-    }
-
-    /// Reads a page into `bytes` and checks it there, while it is still in the cache. Not through the map, whose pages would
-    /// become resident beside their copy.
-    fn read_page(&self, page: usize, bytes: &mut [u8]) -> Result<(), ReadError> {
-        let offset = self.entry.offset + (page * PAGE) as u64;
-        match self.file.read_exact_at(bytes, offset) {
-            Ok(()) => self.check_page(page, bytes),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                let place = (offset, bytes.len() as u64);
-                let damage = Damage::new(&self.path, place, "page", "as long as the rest says", error);
-                Err(ReadError::Corrupt(damage.within(self.entry.kind, self.entry.field)))
-            }
-            Err(source) => Err(ReadError::Io { file: self.path.clone(), source }),
-        }
-    }
-
-    /// Compares `bytes`, which are to be those of `page`, with its checksum.
-    fn check_page(&self, page: usize, bytes: &[u8]) -> Result<(), ReadError> {
-        let (expected, found) = (self.page_crcs[page], crc32c(bytes));
-        self.checks.fetch_add(1, Ordering::Relaxed);
-        if found == expected {
-            return Ok(());
-        }
-        let place = (self.entry.offset + (page * PAGE) as u64, bytes.len() as u64);
-        let damage = Damage::new(&self.path, place, "page", crc_text(expected), crc_text(found));
-        Err(ReadError::Corrupt(damage.within(self.entry.kind, self.entry.field)))
     }
 }
 

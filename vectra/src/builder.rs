@@ -77,7 +77,11 @@ impl Builder {
         self
     }
 
-    /// Maps parts into memory (the default for local files) or reads them.
+    /// Maps parts into memory (the default for local files), reads them, or keeps vectors out of memory.
+    ///
+    /// With [`Mode::Map`], vectors that queries compare exactly become resident, up to all of them; the system's page cache
+    /// holds them in any case. With [`Mode::Lean`] the process holds codes, graph and small columns alone, and reads each
+    /// vector from its file: about ten system calls per query, at the same answers. With [`Mode::Read`] it holds everything.
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);

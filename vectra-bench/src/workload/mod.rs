@@ -14,7 +14,7 @@ mod unsealed;
 use std::fs::File;
 use std::time::Instant;
 
-use vectra::{Builder, ErrorKind, Index};
+use vectra::{Builder, ErrorKind, Index, Mode};
 
 use crate::Outcome;
 use crate::args::AnnArgs;
@@ -102,8 +102,9 @@ fn open_or_build(
 }
 
 fn open(args: &AnnArgs, query: &[f32]) -> vectra::Result<Opened> {
+    let mode = if args.lean { Mode::Lean } else { Mode::Map };
     let start = Instant::now();
-    let index = Builder::new().threads(args.threads).open(&args.index)?;
+    let index = Builder::new().threads(args.threads).mode(mode).open(&args.index)?;
     let open_s = start.elapsed().as_secs_f64();
     index.query(query).top_k(args.k).without_metadata().run()?;
     Ok(Opened { index, open_s, first_answer_s: start.elapsed().as_secs_f64() })

@@ -184,14 +184,14 @@ fn memory_conforms() {
 
 #[test]
 fn directories_in_memory_conform() {
-    for mode in [Mode::Map, Mode::Read] {
+    for mode in [Mode::Map, Mode::Read, Mode::Lean] {
         conforms(&|| local(Arc::new(MemFs::new()), Path::new("/"), mode));
     }
 }
 
 #[test]
 fn real_directories_conform() {
-    for mode in [Mode::Map, Mode::Read] {
+    for mode in [Mode::Map, Mode::Read, Mode::Lean] {
         let dir = tempfile::tempdir().expect("a directory for tests");
         let next = std::cell::Cell::new(0);
         conforms(&|| {

@@ -3,6 +3,7 @@
 mod conformance;
 mod crash;
 mod damage;
+mod file_section;
 mod forged;
 mod lazy;
 mod mapped;

@@ -6,6 +6,7 @@ use vectra_core::admit::{All, Bits};
 use vectra_core::index::{SearchCounts, SearchParams};
 use vectra_core::query::{Profile, Query, QueryCtx};
 use vectra_core::{Filter, Metric, Neighbor, TopK};
+use vectra_tier::ReadBuf;
 
 use super::plan::{Facts, Strategy, plan, scans_in_doubt};
 use crate::error::Result;
@@ -143,7 +144,8 @@ pub(crate) fn among(
         let counts = candidates(view, strategy, admitted, bound, scratch);
         ctx.profile.distances += counts.distances;
         ctx.profile.hops += counts.hops;
-        rerank(view, &scratch.found, bound, &mut ctx.profile, top)
+        let Scratch { found, vectors, .. } = scratch;
+        rerank(view, found, bound, vectors, &mut ctx.profile, top)
     })?;
     if is_settled || !scans_in_doubt(&facts, strategy) {
         return Ok(());
@@ -195,6 +197,7 @@ fn rerank(
     view: &SealedView,
     candidates: &[Neighbor],
     bound: &Bound<'_>,
+    buf: &mut ReadBuf,
     profile: &mut Profile,
     top: &mut TopK<Neighbor>,
 ) -> Result<bool> {
@@ -210,7 +213,7 @@ fn rerank(
         if let Some(next) = candidates.get(i + ROWS_AHEAD) {
             truth.fetch(next.slot);
         }
-        let distance = exact(view, candidate.slot, bound, profile)?;
+        let distance = exact(view, candidate.slot, bound, buf, profile)?;
         doubt.learn(candidate.distance, distance);
         top.push(Neighbor { distance, slot: candidate.slot });
     }
@@ -239,18 +242,25 @@ fn exact_some(
     profile: &mut Profile,
     top: &mut TopK<Neighbor>,
 ) -> Result<()> {
+    let mut buf = ReadBuf::default();
     for slot in slots {
-        let distance = exact(view, slot, bound, profile)?;
+        let distance = exact(view, slot, bound, &mut buf, profile)?;
         top.push(Neighbor { distance, slot });
     }
     Ok(())
 }
 
 /// The exact distance of one row.
-fn exact(view: &SealedView, slot: u32, bound: &Bound<'_>, profile: &mut Profile) -> Result<f32> {
+fn exact(
+    view: &SealedView,
+    slot: u32,
+    bound: &Bound<'_>,
+    buf: &mut ReadBuf,
+    profile: &mut Profile,
+) -> Result<f32> {
     let truth = &view.segment.truth;
     profile.exact_reads += 1;
-    Ok(bound.exact.distance(truth.vectors(slot, 1)?, truth.inverse_norm(slot)?))
+    Ok(bound.exact.distance(truth.vectors(slot, 1, buf)?, truth.inverse_norm(slot)?))
 }
 
 /// Compares with every live vector of the segment, in blocks, at the speed of memory.
@@ -262,12 +272,12 @@ fn exact_live(
 ) -> Result<()> {
     let truth = &view.segment.truth;
     let norms = truth.inverse_norms()?.unwrap_or_default();
-    let mut distances = [0.0; BLOCK as usize];
+    let (mut distances, mut buf) = ([0.0; BLOCK as usize], ReadBuf::default());
     for first in (0..truth.rows()).step_by(BLOCK as usize) {
         let count = BLOCK.min(truth.rows() - first);
         let out = &mut distances[..count as usize];
         let norms = norms.get(first as usize..(first + count) as usize).unwrap_or_default();
-        bound.exact.scan(truth.vectors(first, count)?, norms, out);
+        bound.exact.scan(truth.vectors(first, count, &mut buf)?, norms, out);
         offer(first, out, top, |slot| !view.tombstones.contains(slot));
     }
     profile.exact_reads += u64::from(truth.rows());

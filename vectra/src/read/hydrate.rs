@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vectra_core::query::Place;
 use vectra_core::{ItemId, Value};
+use vectra_tier::ReadBuf;
 
 use crate::error::Result;
 use crate::item::Item;
@@ -39,7 +40,9 @@ pub(super) fn metadata(located: &Located<'_>) -> Result<Value> {
 pub(super) fn vector(located: &Located<'_>) -> Result<Vec<f32>> {
     match located {
         Located::Unsealed(segment, slot) => Ok(segment.vector(*slot).to_f32()),
-        Located::Sealed(view, slot) => Ok(view.segment.truth.vectors(*slot, 1)?.to_f32()),
+        Located::Sealed(view, slot) => {
+            Ok(view.segment.truth.vectors(*slot, 1, &mut ReadBuf::default())?.to_f32())
+        }
     }
 }
 

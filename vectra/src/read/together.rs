@@ -6,6 +6,7 @@ use vectra_core::memory::prefetch;
 use vectra_core::query::{Effort, Profile, QueryCtx};
 use vectra_core::{Neighbor, TopK};
 use vectra_quant::{Sq8, Sq8Query};
+use vectra_tier::ReadBuf;
 use vectra_wal::Lsn;
 
 use super::execute::{Admitted, Bound, Doubt, RERANK_MIN, ROWS_AHEAD, admitted, among, offer};
@@ -51,13 +52,13 @@ fn exact_scan(
 ) -> Result<()> {
     let truth = &view.segment.truth;
     let norms = truth.inverse_norms()?.unwrap_or_default();
-    let mut scan = ExactScan::new(bounds);
+    let (mut scan, mut buf) = (ExactScan::new(bounds), ReadBuf::default());
     let block = (BLOCK_BYTES / truth.row_bytes()).clamp(4, BLOCK_ROWS_MAX);
     for first in (0..truth.rows()).step_by(block) {
         let count = truth.rows().min(first + block as u32) - first;
         let norms = norms.get(first as usize..(first + count) as usize).unwrap_or_default();
         let live = |slot| !view.tombstones.contains(slot);
-        scan.block(first, truth.vectors(first, count)?, norms, live, tops);
+        scan.block(first, truth.vectors(first, count, &mut buf)?, norms, live, tops);
     }
     for ctx in contexts {
         ctx.profile.segments += 1;

@@ -5,7 +5,7 @@ use vectra_core::{Metric, Value};
 use vectra_hnsw::{Hnsw, HnswView};
 use vectra_quant::{Coded, Coder, Header, Projection, Quantizer, Sq8, Sq8View};
 use vectra_tier::container::WriteError;
-use vectra_tier::{PartRef, PartStore, Role, SectionKind};
+use vectra_tier::{PartRef, PartStore, ReadBuf, Role, SectionKind};
 use vectra_wal::Lsn;
 
 use super::calibrate::calibrate;
@@ -178,10 +178,10 @@ pub(crate) fn write_codes(store: &dyn PartStore, truth: &Truth, settings: &Setti
     }
     part.begin(CODES, DEFAULT_FIELD);
     part.write(&header).map_err(write_error)?;
-    let mut codes = vec![0; BLOCK as usize * codec.row_bytes()];
+    let (mut codes, mut buf) = (vec![0; BLOCK as usize * codec.row_bytes()], ReadBuf::default());
     for first in (0..truth.rows()).step_by(BLOCK as usize) {
         let count = BLOCK.min(truth.rows() - first);
-        let vectors = truth.vectors(first, count)?.to_f32();
+        let vectors = truth.vectors(first, count, &mut buf)?.to_f32();
         let rows = vectors.chunks_exact(settings.dim as usize).zip(codes.chunks_exact_mut(codec.row_bytes()));
         rows.for_each(|(vector, target)| coder.encode(vector, target));
         part.write(&codes[..count as usize * codec.row_bytes()]).map_err(write_error)?;
@@ -198,10 +198,10 @@ fn coder(truth: &Truth, settings: &Settings) -> Result<Coder> {
     if rows / 3 < sampled || !Projection::is_tried(dim, metric) {
         return Ok(direct);
     }
-    let mut sample = Vec::with_capacity(sampled as usize * dim);
+    let (mut sample, mut buf) = (Vec::with_capacity(sampled as usize * dim), ReadBuf::default());
     for i in 0..sampled {
         let slot = (u64::from(i) * u64::from(rows) / u64::from(sampled)) as u32;
-        sample.extend(truth.vectors(slot, 1)?.to_f32());
+        sample.extend(truth.vectors(slot, 1, &mut buf)?.to_f32());
     }
     Ok(Projection::fit(&sample, dim, metric).map_or(direct, Coder::Projected))
 }

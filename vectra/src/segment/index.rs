@@ -10,7 +10,7 @@ use vectra_core::scorer::{Expansion, Scorer, VectorStore};
 use vectra_core::{Metric, Neighbor};
 use vectra_hnsw::HnswView;
 use vectra_quant::{Coder, Projection, Sq8, Sq8Rows, Sq8View};
-use vectra_tier::{PartHandle, ReadError, Section};
+use vectra_tier::{PartHandle, ReadBuf, ReadError, Section};
 
 use super::calibration::{Calibration, first_scale};
 use super::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION};
@@ -33,6 +33,8 @@ pub(crate) struct Scratch {
     graph: <HnswView as AnnIndex>::Scratch,
     pool: Pool,
     pub(crate) found: Vec<Neighbor>,
+    /// For vectors that are not in memory.
+    pub(crate) vectors: ReadBuf,
 }
 
 impl SealedIndex {

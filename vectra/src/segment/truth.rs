@@ -7,7 +7,7 @@ use vectra_core::distance::ElementKind;
 use vectra_core::memory::prefetch;
 use vectra_core::{ItemId, Metric, Value};
 use vectra_metadata::MetadataView;
-use vectra_tier::{PartHandle, Section};
+use vectra_tier::{FileSection, Mode, PartHandle, ReadBuf, Section};
 
 use super::exact::Vectors;
 use super::ids::IdTable;
@@ -31,9 +31,18 @@ pub(crate) struct Truth {
     element: ElementKind,
     ids: IdTable,
     lsns: Section,
-    vectors: Section,
+    vectors: Column,
     inverse_norms: Option<Section>,
     metadata: MetadataView,
+}
+
+/// Where the vectors are.
+#[derive(Debug)]
+enum Column {
+    /// In memory: mapped, or read as a whole.
+    Memory(Section),
+    /// In the file, from which each is read where it is wanted.
+    File(FileSection),
 }
 
 /// One row as it was sealed.
@@ -66,12 +75,21 @@ impl Truth {
         schema::check(schema.verified().map_err(Error::read_part)?, settings)?;
         let row_bytes = settings.dim as usize * settings.element.size();
         let section = |kind| rows_part.section(kind, DEFAULT_FIELD).map_err(Error::read_part);
-        let vectors = section(VECTORS)?;
+        let vectors = match rows_part.mode() {
+            Mode::Lean => {
+                Column::File(rows_part.file_section(VECTORS, DEFAULT_FIELD).map_err(Error::read_part)?)
+            }
+            _ => Column::Memory(section(VECTORS)?),
+        };
+        let vectors_len = match &vectors {
+            Column::Memory(section) => section.len(),
+            Column::File(section) => section.len(),
+        };
         let lsns = section(LSNS)?;
         let inverse_norms =
             (settings.metric == Metric::Cosine).then(|| section(INVERSE_NORMS)).transpose()?;
         let norms_fit = inverse_norms.as_ref().is_none_or(|s| s.len() == 4 * rows as usize);
-        if vectors.len() != rows as usize * row_bytes || lsns.len() != 8 * rows as usize || !norms_fit {
+        if vectors_len != rows as usize * row_bytes || lsns.len() != 8 * rows as usize || !norms_fit {
             return Err(Error::corrupt("a column of a segment's rows has the wrong length"));
         }
         if meta_part.rows() != rows {
@@ -115,13 +133,15 @@ impl Truth {
         Ok(u64::from_le_bytes(bytes.try_into().expect("eight bytes were asked for")))
     }
 
-    /// The vectors of the slots `first..first + count`.
-    pub(crate) fn vectors(&self, first: u32, count: u32) -> Result<Vectors<'_>> {
+    /// The vectors of the slots `first..first + count`; in `buf` if they are not in memory already.
+    pub(crate) fn vectors<'a>(&'a self, first: u32, count: u32, buf: &'a mut ReadBuf) -> Result<Vectors<'a>> {
         let start = first as usize * self.row_bytes;
-        let bytes = self
-            .vectors
-            .verified_range(start..start + count as usize * self.row_bytes)
-            .map_err(Error::read_part)?;
+        let range = start..start + count as usize * self.row_bytes;
+        let bytes = match &self.vectors {
+            Column::Memory(section) => section.verified_range(range),
+            Column::File(section) => section.read(range, buf),
+        };
+        let bytes = bytes.map_err(Error::read_part)?;
         Vectors::from_bytes(self.element, bytes)
             .ok_or_else(|| Error::corrupt("stored vectors are not aligned"))
     }
@@ -129,7 +149,9 @@ impl Truth {
     /// Asks for the memory of the vector at `slot` ahead of [`vectors`](Self::vectors).
     pub(crate) fn fetch(&self, slot: u32) {
         let start = slot as usize * self.row_bytes;
-        prefetch(self.vectors.bytes().get(start..start + self.row_bytes).unwrap_or_default());
+        if let Column::Memory(vectors) = &self.vectors {
+            prefetch(vectors.bytes().get(start..start + self.row_bytes).unwrap_or_default());
+        }
         if let Some(norms) = &self.inverse_norms {
             prefetch(
                 norms.bytes().get(4 * slot as usize..).and_then(|from| from.get(..4)).unwrap_or_default(),
@@ -162,22 +184,22 @@ impl Truth {
         slots: &Bits,
         mut give: impl FnMut(TruthRow<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut done = Ok(());
+        let (mut done, mut buf) = (Ok(()), ReadBuf::default());
         let read = self.metadata.for_each(slots, |slot, metadata| {
             if done.is_ok() {
-                done = self.row(slot, metadata).and_then(&mut give);
+                done = self.row(slot, metadata, &mut buf).and_then(&mut give);
             }
         });
         read.map_err(|e| Error::caused(ErrorKind::Corrupt, "the metadata of a segment cannot be read", e))?;
         done
     }
 
-    fn row(&self, slot: u32, metadata: Value) -> Result<TruthRow<'_>> {
+    fn row<'a>(&'a self, slot: u32, metadata: Value, buf: &'a mut ReadBuf) -> Result<TruthRow<'a>> {
         Ok(TruthRow {
             slot,
             id: self.ids.encoded(slot)?,
             lsn: self.lsn(slot)?,
-            vector: self.vectors(slot, 1)?,
+            vector: self.vectors(slot, 1, buf)?,
             inverse_norm: self.inverse_norm(slot)?,
             metadata,
         })

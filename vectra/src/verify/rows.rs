@@ -1,5 +1,7 @@
 //! Every row of a segment, read the ordinary way, and the codes made from its vectors.
 
+use vectra_tier::ReadBuf;
+
 use crate::error::{Error, Result};
 use crate::manifest::SegmentEntry;
 use crate::segment::index::SealedIndex;
@@ -10,6 +12,7 @@ const NORM_TOLERANCE: f32 = 1e-4;
 
 /// Reads every row and checks that the columns agree with each other.
 pub(super) fn check(truth: &Truth, entry: &SegmentEntry) -> Result<()> {
+    let mut buf = ReadBuf::default();
     for slot in 0..truth.rows() {
         let encoded = truth.ids().encoded(slot)?;
         if truth.ids().find(encoded)? != Some(slot) {
@@ -17,7 +20,7 @@ pub(super) fn check(truth: &Truth, entry: &SegmentEntry) -> Result<()> {
         }
         truth.id(slot)?;
         truth.metadata(slot)?;
-        let vector = truth.vectors(slot, 1)?;
+        let vector = truth.vectors(slot, 1, &mut buf)?;
         if vector.to_f32().iter().any(|x| !x.is_finite()) {
             return Err(Error::corrupt(format!("the vector of row {slot} is not finite")));
         }
@@ -42,8 +45,9 @@ pub(super) fn check_codes(truth: &Truth, index: &SealedIndex, dim: usize) -> Res
     const BLOCK: u32 = 1024;
     let codes = index.codes();
     let (coder, mut expected) = (index.coder(), vec![0; codes.codec().row_bytes()]);
+    let mut buf = ReadBuf::default();
     for first in (0..truth.rows()).step_by(BLOCK as usize) {
-        let vectors = truth.vectors(first, BLOCK.min(truth.rows() - first))?.to_f32();
+        let vectors = truth.vectors(first, BLOCK.min(truth.rows() - first), &mut buf)?.to_f32();
         for (vector, slot) in vectors.chunks_exact(dim).zip(first..) {
             coder.encode(vector, &mut expected);
             if codes.row(slot) != expected {

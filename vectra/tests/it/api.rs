@@ -536,11 +536,11 @@ fn json_metadata_comes_back_as_it_went_in() {
 }
 
 #[test]
-fn a_folder_on_disk_serves_mapped_and_read() {
+fn a_folder_on_disk_serves_in_every_mode() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("index");
     let mut model = Model::new();
-    for (round, mode) in (1..).zip([Mode::Map, Mode::Read, Mode::Map]) {
+    for (round, mode) in (1..).zip([Mode::Map, Mode::Read, Mode::Lean, Mode::Map, Mode::Lean]) {
         let builder = Builder::new().mode(mode).threads(1);
         let index =
             if round == 1 { builder.create(&path, Rest::Sealed.settings(2)) } else { builder.open(&path) };

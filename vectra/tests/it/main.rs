@@ -26,6 +26,7 @@ mod hostile;
 mod kill;
 mod known;
 mod lanes;
+mod lean;
 mod lies;
 mod maintain;
 mod many;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use vectra_core::env::OsRng;
 use vectra_core::io::{Fs, MemFs};
 use vectra_core::testing::oracle::Dice;
-use vectra_tier::{LocalStore, Mode};
+use vectra_tier::{LocalStore, Mode, ReadBuf};
 
 use super::*;
 use crate::segment::index::Scratch;
@@ -66,7 +66,7 @@ fn what_is_written_row_by_row_is_read_back() {
         assert_eq!(truth.metadata(slot).expect("metadata"), metadata(slot));
         assert_eq!(truth.inverse_norm(slot).expect("a norm").to_bits(), 0.5_f32.to_bits());
         let expected: Vec<f32> = (0..3).map(|j| (slot * 31 + j) as f32).collect();
-        assert_eq!(truth.vectors(slot, 1).expect("a vector").to_f32(), expected);
+        assert_eq!(truth.vectors(slot, 1, &mut ReadBuf::default()).expect("a vector").to_f32(), expected);
         let encoded = vectra_core::ItemId::from(3000 - u64::from(slot)).encode();
         assert_eq!(truth.ids().find(&encoded).expect("ids"), Some(slot));
     }

@@ -15,6 +15,7 @@ use vectra_core::Metric;
 use vectra_core::env::in_parallel;
 use vectra_core::scorer::VectorStore;
 use vectra_hnsw::{HnswView, Scratch};
+use vectra_tier::ReadBuf;
 
 use super::calibration::{Calibration, first_scale};
 use super::exact::ExactQuery;
@@ -67,11 +68,12 @@ fn answer_all<V: VectorStore>(
     questions: &[Question],
 ) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::with_capacity(questions.len());
-    let mut scratch = Scratch::default();
+    let (mut scratch, mut buf) = (Scratch::default(), ReadBuf::default());
     for (question, mut near) in questions.iter().zip(nearest(store, questions)) {
         let exact = ExactQuery::new(metric, question.vector.clone());
         for near in &mut near {
-            near.exact = exact.distance(truth.vectors(near.slot, 1)?, truth.inverse_norm(near.slot)?);
+            near.exact =
+                exact.distance(truth.vectors(near.slot, 1, &mut buf)?, truth.inverse_norm(near.slot)?);
         }
         near.sort_by(|a, b| a.exact.total_cmp(&b.exact).then(a.slot.cmp(&b.slot)));
         let mut scorer = store.bind(&question.vector);

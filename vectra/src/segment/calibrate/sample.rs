@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vectra_core::Metric;
 use vectra_core::env::{Rng, SeededRng};
+use vectra_tier::ReadBuf;
 
 use crate::error::Result;
 use crate::segment::exact::prepare_query;
@@ -28,9 +29,10 @@ pub(super) struct Question {
 /// `count` queries made of random rows of `truth`, which has some.
 pub(super) fn questions(truth: &Truth, metric: Metric, count: usize, seed: u64) -> Result<Vec<Question>> {
     let rng = SeededRng::new(seed);
-    let draw = || -> Result<(u32, Arc<[f32]>)> {
+    let mut buf = ReadBuf::default();
+    let mut draw = || -> Result<(u32, Arc<[f32]>)> {
         let slot = rng.below(truth.rows().into()) as u32;
-        Ok((slot, prepare_query(metric, &truth.vectors(slot, 1)?.to_f32())))
+        Ok((slot, prepare_query(metric, &truth.vectors(slot, 1, &mut buf)?.to_f32())))
     };
     let rows = (0..ROWS).map(|_| draw().map(|(_, vector)| vector)).collect::<Result<Vec<_>>>()?;
     let deviation = deviation(&rows);
