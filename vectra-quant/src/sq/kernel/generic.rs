@@ -7,7 +7,7 @@
     reason = "a call across a target_feature boundary would pass registers through memory"
 )]
 
-use vectra_core::memory::prefetch_at;
+use vectra_core::memory::{LINE, prefetch_at};
 
 use super::super::{levels, manhattan, near};
 use super::{Kernels, tile};
@@ -118,7 +118,6 @@ pub(super) unsafe fn scan<S: Sums>(query: &[i8], rows: &[u8], stride: usize, out
     let (grouped, single) = rows.split_at(whole * stride);
     let (grouped_out, single_out) = out.split_at_mut(whole);
     for (rows, out) in grouped.chunks_exact(ROWS * stride).zip(grouped_out.chunks_exact_mut(ROWS)) {
-        prefetch_at(rows.as_ptr().wrapping_add(SCAN_BYTES_AHEAD), rows.len());
         // SAFETY: there are `ROWS` rows no shorter than the query; the caller vouches for the instruction set.
         out.copy_from_slice(&unsafe { group::<S>(query.as_ptr(), rows.as_ptr(), stride, query.len()) });
     }
@@ -140,9 +139,17 @@ unsafe fn group<S: Sums>(query: *const i8, rows: *const u8, stride: usize, len: 
         let mut at = 0;
         while at + S::WIDTH <= len {
             for (r, sum) in sums.iter_mut().enumerate() {
-                *sum = sum.step(query.add(at), rows.add(r * stride + at));
+                let here = rows.add(r * stride + at);
+                if S::WIDTH >= LINE || at.is_multiple_of(LINE) {
+                    prefetch_at(here.wrapping_add(SCAN_BYTES_AHEAD), 1);
+                }
+                *sum = sum.step(query.add(at), here);
             }
             at += S::WIDTH;
+        }
+        for r in 1..=ROWS {
+            // What is behind the codes of a row.
+            prefetch_at(rows.wrapping_add(r * stride - 1 + SCAN_BYTES_AHEAD), 1);
         }
         if at < len {
             let (mut last_query, mut last_codes) = ([0_i8; 64], [0_u8; 64]);
