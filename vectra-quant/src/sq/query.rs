@@ -109,7 +109,16 @@ impl Sq8Query {
                 Side::Codes { codes, bias } => {
                     let products = &mut products[..out.len()];
                     self.kernels.scan(codes, rows, stride, products);
-                    self.finish_block(products, *bias, rows, out);
+                    let (products, rest) = products.as_chunks::<4>();
+                    let (some, rest_out) = out.as_chunks_mut::<4>();
+                    let mut rows = rows.chunks_exact(stride).map(Factors::read);
+                    for (out, products) in some.iter_mut().zip(products) {
+                        let rows = [(); 4].map(|()| rows.next().expect("one for each product"));
+                        *out = self.finish_four(products.map(|product| product - bias), &rows);
+                    }
+                    for ((out, product), row) in rest_out.iter_mut().zip(rest).zip(rows) {
+                        *out = self.finish(*product - bias, &row);
+                    }
                 }
                 Side::Components(_) => {
                     let scores = rows.chunks_exact(stride).map(|row| self.score_row(row));
@@ -169,31 +178,25 @@ impl Sq8Query {
         }
     }
 
-    /// [`finish`](Self::finish) for neighbouring rows, at most [`BLOCK`]. Their factors are put beside each other first, so that
-    /// the arithmetic runs over plain arrays, which processors do side by side.
+    /// [`finish`](Self::finish) for four rows, in a form that processors compute side by side.
     #[inline]
-    fn finish_block(&self, products: &[i32], bias: i32, rows: &[u8], out: &mut [f32]) {
-        let rows = rows.chunks_exact(self.codec.row_bytes()).map(Factors::read);
+    fn finish_four(&self, products: [i32; 4], rows: &[Factors; 4]) -> [f32; 4] {
         if self.codec.metric() == Metric::Dot {
-            for ((out, product), row) in out.iter_mut().zip(products).zip(rows) {
-                *out = self.finish(*product - bias, &row);
-            }
-            return;
-        }
-        let [mut mids, mut steps, mut sums, mut energies] = [[0.0; BLOCK]; 4];
-        let places = mids.iter_mut().zip(&mut steps).zip(&mut sums).zip(&mut energies);
-        for ((((mid, step), sum), energy), row) in places.zip(rows) {
-            (*mid, *step, *sum, *energy) = (row.mid, row.step, row.sum, row.energy);
+            return std::array::from_fn(|i| self.finish(products[i], &rows[i]));
         }
         let (q, dim) = (&self.factors, self.codec.dim() as f32);
         let half = if self.codec.metric() == Metric::Cosine { 0.5 } else { 1.0 };
-        let columns = mids.iter().zip(&steps).zip(&sums).zip(&energies);
-        for ((out, product), (((mid, step), sum), energy)) in out.iter_mut().zip(products).zip(columns) {
-            let product = q.step * step * (*product - bias) as f32;
-            let offset = q.mid - mid;
-            let squared = offset * (dim * offset + 2.0 * (q.sum - sum)) + (q.energy + energy - 2.0 * product);
-            *out = half * if squared < 0.0 { 0.0 } else { squared };
+        let fields = rows.map(|row| [row.mid, row.step, row.sum, row.energy]);
+        let [mid, step, sum, energy] = std::array::from_fn(|field| fields.map(|row| row[field]));
+        let mut out = [0.0; 4];
+        for i in 0..4 {
+            let product = q.step * step[i] * products[i] as f32;
+            let offset = q.mid - mid[i];
+            let squared =
+                offset * (dim * offset + 2.0 * (q.sum - sum[i])) + (q.energy + energy[i] - 2.0 * product);
+            out[i] = half * if squared < 0.0 { 0.0 } else { squared };
         }
+        out
     }
 
     /// The distance, from the product of the signed codes.
