@@ -15,7 +15,7 @@ use crate::evidence::Evidence;
 use crate::world::{MODELS, lazy_script, script, tiny};
 
 /// Seeds after which a sync counts as unnecessary.
-const SEEDS: u64 = 6;
+const SEEDS: u64 = 18;
 
 /// Functions whose syncs are left out by other tests: file, function, package and test. `cargo xtask faults` runs them, too.
 const ELSEWHERE: [(&str, &str, &str); 13] = [
