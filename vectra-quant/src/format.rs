@@ -4,16 +4,16 @@
 //! |---|---|
 //! | 0..4 | magic `VQCS` |
 //! | 4..6 | version, `u16` = 1 |
-//! | 6 | codec: 1 = SQ8 |
-//! | 7 | metric: 1 cosine, 2 dot, 3 L2, 4 L1 |
+//! | 6 | codec: 1 = SQ8, 2 = SQ4 |
+//! | 7 | metric: 1 cosine, 2 dot, 3 L2, 4 L1 (not with SQ4) |
 //! | 8..12 | dimension, `u32`, 1 ..= 65,536 |
 //! | 12..16 | row stride in bytes, `u32`; must be the one that codec and dimension give |
 //! | 16..20 | number of rows, `u32` |
 //! | 20..60 | reserved, zero |
 //! | 60..64 | CRC32C of bytes 0..60, `u32` |
 //!
-//! The bytes of an SQ8 row are described at [`crate::sq::Sq8`]. The rows carry no checksum of their own: they can be
-//! made again from the vectors, and the container that holds the section has a digest of it.
+//! The bytes of a row are described at [`crate::sq::Sq8`] and [`crate::sq4::Sq4`]. The rows carry no checksum of their own:
+//! they can be made again from the vectors, and the container that holds the section has a digest of it.
 
 use vectra_core::Metric;
 use vectra_core::codec::{DecodeError, Reader, Writer, crc32c};
@@ -161,6 +161,8 @@ mod tests {
         assert_eq!(Header::decode(&forged(0, b"VQCT")), field(0, "magic of a section of codes"));
         assert_eq!(Header::decode(&forged(4, &[2])), Err(FormatError::Version { found: 2 }));
         assert_eq!(Header::decode(&forged(6, &[0])), field(6, "codec"));
+        assert_eq!(Header::decode(&forged(6, &[2, 4])), field(6, "codec"), "L1 has no codes of four bits");
+        assert_eq!(Header::decode(&forged(6, &[2])), field(12, "row stride"), "the stride is that of SQ8");
         assert_eq!(Header::decode(&forged(7, &[5])), field(7, "metric"));
         assert_eq!(Header::decode(&forged(8, &[0, 0])), field(8, "dimension"));
         assert_eq!(Header::decode(&forged(8, &[1, 0, 1])), field(8, "dimension"));
@@ -179,9 +181,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn round_trip(dim in 1..=DIM_MAX, metric in 0..4_usize, rows: u32) {
-            let header = Header { quantizer: Quantizer::Sq8(Sq8::new(dim, Metric::ALL[metric])), rows };
-            prop_assert_eq!(Header::decode(&header.encode()), Ok(header));
+        fn round_trip(dim in 1..=DIM_MAX, metric in 0..4_usize, code in 1..3_u8, rows: u32) {
+            let metric = Metric::ALL[metric];
+            if let Some(quantizer) = Quantizer::from_code(code, dim, metric) {
+                let header = Header { quantizer, rows };
+                prop_assert_eq!(Header::decode(&header.encode()), Ok(header));
+            }
         }
 
         #[test]

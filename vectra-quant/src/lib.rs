@@ -8,6 +8,9 @@ pub mod quantizer;
 // Scalar codes: one byte per dimension.
 pub mod sq;
 
+// Half of that, for walks.
+pub mod sq4;
+
 // Fewer dimensions first, where vectors differ in few.
 pub mod coder;
 pub mod projection;
@@ -17,3 +20,4 @@ pub use crate::format::{FormatError, Header};
 pub use crate::projection::Projection;
 pub use crate::quantizer::Quantizer;
 pub use crate::sq::{Sq8, Sq8Query, Sq8Rows, Sq8Scorer, Sq8View};
+pub use crate::sq4::{Sq4, Sq4Query, Sq4Rows, Sq4Scorer, Sq4View};

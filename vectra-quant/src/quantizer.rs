@@ -3,6 +3,7 @@
 use vectra_core::Metric;
 
 use crate::sq::Sq8;
+use crate::sq4::Sq4;
 
 /// A codec with its settings. More of them will come, none from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +11,8 @@ use crate::sq::Sq8;
 pub enum Quantizer {
     /// One byte per dimension, ranges per vector.
     Sq8(Sq8),
+    /// Four bits per dimension, around zero.
+    Sq4(Sq4),
 }
 
 impl Quantizer {
@@ -17,21 +20,27 @@ impl Quantizer {
     pub const fn code(&self) -> u8 {
         match self {
             Self::Sq8(_) => 1,
+            Self::Sq4(_) => 2,
         }
     }
 
-    /// The codec of a file's code, if there is one.
+    /// The codec of a file's code, if there is one and it knows the metric.
     ///
     /// # Panics
     /// If `dim` is not in `1..=`[`DIM_MAX`](crate::sq::DIM_MAX).
     pub fn from_code(code: u8, dim: usize, metric: Metric) -> Option<Self> {
-        (code == 1).then(|| Self::Sq8(Sq8::new(dim, metric)))
+        match code {
+            1 => Some(Self::Sq8(Sq8::new(dim, metric))),
+            2 if metric != Metric::L1 => Some(Self::Sq4(Sq4::new(dim, metric))),
+            _ => None,
+        }
     }
 
     /// Components per vector.
     pub const fn dim(&self) -> usize {
         match self {
             Self::Sq8(sq8) => sq8.dim(),
+            Self::Sq4(sq4) => sq4.dim(),
         }
     }
 
@@ -39,6 +48,7 @@ impl Quantizer {
     pub const fn metric(&self) -> Metric {
         match self {
             Self::Sq8(sq8) => sq8.metric(),
+            Self::Sq4(sq4) => sq4.metric(),
         }
     }
 
@@ -46,6 +56,7 @@ impl Quantizer {
     pub const fn row_bytes(&self) -> usize {
         match self {
             Self::Sq8(sq8) => sq8.row_bytes(),
+            Self::Sq4(sq4) => sq4.row_bytes(),
         }
     }
 
@@ -56,6 +67,7 @@ impl Quantizer {
     pub fn encode(&self, vector: &[f32], row: &mut [u8]) {
         match self {
             Self::Sq8(sq8) => sq8.encode(vector, row),
+            Self::Sq4(sq4) => sq4.encode(vector, row),
         }
     }
 
@@ -66,6 +78,7 @@ impl Quantizer {
     pub fn decode(&self, row: &[u8], out: &mut [f32]) {
         match self {
             Self::Sq8(sq8) => sq8.decode(row, out),
+            Self::Sq4(sq4) => sq4.decode(row, out),
         }
     }
 }
@@ -78,7 +91,12 @@ mod tests {
     fn codes_lead_back_to_the_codec() {
         let quantizer = Quantizer::Sq8(Sq8::new(100, Metric::Dot));
         assert_eq!(Quantizer::from_code(quantizer.code(), 100, Metric::Dot), Some(quantizer));
-        assert_eq!((0..=u8::MAX).filter_map(|code| Quantizer::from_code(code, 1, Metric::L1)).count(), 1);
+        let sq4 = Quantizer::Sq4(Sq4::new(100, Metric::Dot));
+        assert_eq!(Quantizer::from_code(sq4.code(), 100, Metric::Dot), Some(sq4));
+        assert_eq!((sq4.dim(), sq4.metric(), sq4.row_bytes()), (100, Metric::Dot, 64));
+        for (metric, count) in [(Metric::L1, 1), (Metric::L2, 2)] {
+            assert_eq!((0..=u8::MAX).filter_map(|code| Quantizer::from_code(code, 1, metric)).count(), count);
+        }
         assert_eq!((quantizer.dim(), quantizer.metric(), quantizer.row_bytes()), (100, Metric::Dot, 128));
     }
 
@@ -89,7 +107,14 @@ mod tests {
         Quantizer::Sq8(sq8).encode(&[1.0, 2.0, 4.0], &mut row);
         sq8.encode(&[1.0, 2.0, 4.0], &mut expected);
         assert_eq!(row, expected);
+        let sq4 = Sq4::new(3, Metric::L2);
+        Quantizer::Sq4(sq4).encode(&[1.0, 2.0, 4.0], &mut row);
+        sq4.encode(&[1.0, 2.0, 4.0], &mut expected);
+        assert_eq!(row, expected);
         let mut vector = [0.0; 3];
+        Quantizer::Sq4(sq4).decode(&row, &mut vector);
+        assert!(vector.iter().zip([1.0, 2.0, 4.0]).all(|(found, x)| (found - x).abs() < 0.3), "{vector:?}");
+        Quantizer::Sq8(sq8).encode(&[1.0, 2.0, 4.0], &mut row);
         Quantizer::Sq8(sq8).decode(&row, &mut vector);
         assert!(vector.iter().zip([1.0, 2.0, 4.0]).all(|(found, x)| (found - x).abs() < 0.01), "{vector:?}");
     }

@@ -16,6 +16,7 @@ use vectra_core::{Metric, vector::normalize::norm_squared};
 pub use format::HEADER_BYTES;
 
 use crate::sq::{Packed, Sq8, Sq8Query, Sq8View};
+use crate::sq4::{Sq4, Sq4Query};
 
 /// A linear map from vectors to fewer components that keeps their distances as well as so few can.
 ///
@@ -108,6 +109,39 @@ impl Projection {
     pub fn bind(&self, query: &[f32]) -> Sq8Query {
         let part = self.project(query);
         self.codec.bind_part(&part.components, part.rest)
+    }
+
+    /// The codec of four bits of projected rows.
+    pub fn codec4(&self) -> Sq4 {
+        Sq4::new(self.codec.dim(), self.codec.metric())
+    }
+
+    /// Writes the code of four bits of the projected `vector` to `row`. Total as [`Sq4::encode`] is.
+    ///
+    /// # Panics
+    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`Sq4::row_bytes`] of [`codec4`](Self::codec4).
+    pub fn encode4(&self, vector: &[f32], row: &mut [u8]) {
+        let part = self.project(vector);
+        self.codec4().encode_part(&part.components, part.rest, row);
+    }
+
+    /// What [`encode`](Self::encode) writes to `row` and [`encode4`](Self::encode4) to `row4`, projecting once.
+    ///
+    /// # Panics
+    /// As these do.
+    pub fn encode_both(&self, vector: &[f32], row: &mut [u8], row4: &mut [u8]) {
+        let part = self.project(vector);
+        self.codec.encode_part(&part.components, part.rest, row);
+        self.codec4().encode_part(&part.components, part.rest, row4);
+    }
+
+    /// Encodes the projected `query`, to be compared with rows of four bits of this projection.
+    ///
+    /// # Panics
+    /// If `query` is not [`dim`](Self::dim) long.
+    pub fn bind4(&self, query: &[f32]) -> Sq4Query {
+        let part = self.project(query);
+        self.codec4().bind_part(&part.components, part.rest)
     }
 
     fn project(&self, vector: &[f32]) -> Part {

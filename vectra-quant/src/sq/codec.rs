@@ -149,7 +149,7 @@ impl Sq8 {
 }
 
 /// The vector with every component a number that sums can bear; almost always the vector itself.
-fn sane(vector: &[f32]) -> Cow<'_, [f32]> {
+pub(crate) fn sane(vector: &[f32]) -> Cow<'_, [f32]> {
     if check_finite(vector).is_ok() {
         return Cow::Borrowed(vector);
     }

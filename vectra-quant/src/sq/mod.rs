@@ -16,6 +16,7 @@ mod query;
 mod row;
 mod store;
 
+pub(crate) use codec::sane;
 pub use codec::{DIM_MAX, Sq8};
 pub(crate) use packed::Packed;
 pub use query::Sq8Query;

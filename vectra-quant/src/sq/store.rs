@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use vectra_core::codec::DecodeError;
 use vectra_core::io::Blob;
 use vectra_core::pool::Pool;
 use vectra_core::scorer::{Expansion, Scorer, VectorStore, by_scoring, expand_gathered};
@@ -133,7 +134,9 @@ impl Sq8View {
     /// Opens a whole section: a [`Header`] and as many rows as it says.
     pub fn open_section(section: &Blob) -> Result<Self, FormatError> {
         let header = Header::decode(section)?;
-        let Quantizer::Sq8(codec) = header.quantizer;
+        let Quantizer::Sq8(codec) = header.quantizer else {
+            return Err(DecodeError::new(6, "codec SQ8").into());
+        };
         let rows = section.slice(HEADER_BYTES..section.len()).expect("a header was read from these bytes");
         Self::open(rows, codec, header.rows)
     }

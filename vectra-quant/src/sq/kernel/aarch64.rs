@@ -4,7 +4,7 @@ use std::arch::aarch64::{
     int32x4_t, vaddq_s32, vaddvq_s32, vdupq_n_s32, vget_high_s16, vget_low_s8, vget_low_s16, vget_low_u8,
     vld1q_s8, vld1q_u8, vmlal_s16, vmovl_high_s8, vmovl_high_u8, vmovl_s8, vmovl_u8, vreinterpretq_s16_u16,
 };
-use std::arch::{asm, is_aarch64_feature_detected};
+use std::arch::is_aarch64_feature_detected;
 
 use super::super::{levels, manhattan, near};
 use super::generic::{self, Sums};

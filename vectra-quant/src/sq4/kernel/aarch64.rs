@@ -1,0 +1,69 @@
+//! NEON: products of bytes summed in 16 bits for a line, then in 32.
+
+use std::arch::aarch64::{
+    int32x4_t, vaddq_s32, vaddvq_s32, vandq_u8, vdupq_n_s16, vdupq_n_s32, vdupq_n_u8, vget_high_s8,
+    vget_low_s8, vld1q_s8, vld1q_u8, vmlal_s8, vpadalq_s16, vreinterpretq_s8_u8, vshrq_n_u8,
+};
+use std::arch::is_aarch64_feature_detected;
+
+use super::super::formula::Side;
+use super::super::levels;
+use super::Kernels;
+use super::generic::{self, Sums};
+
+#[derive(Clone, Copy)]
+struct Neon([int32x4_t; 2]);
+
+impl Sums for Neon {
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn zero() -> Self {
+        Self([vdupq_n_s32(0); 2])
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn step(self, query: *const i8, codes: *const u8) -> Self {
+        // Eight products of at most 15 * 128 meet in each sum: 15,360.
+        let (mut a, mut b) = (vdupq_n_s16(0), vdupq_n_s16(0));
+        for at in [0, 16, 32, 48] {
+            // SAFETY: the caller vouches for two lines and one; the loads take any alignment.
+            let (query_low, query_high, codes) =
+                unsafe { (vld1q_s8(query.add(at)), vld1q_s8(query.add(64 + at)), vld1q_u8(codes.add(at))) };
+            // Codes up to 15 stay what they are as signed bytes.
+            let low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15)));
+            let high = vreinterpretq_s8_u8(vshrq_n_u8::<4>(codes));
+            for (query, codes) in [(query_low, low), (query_high, high)] {
+                a = vmlal_s8(a, vget_low_s8(query), vget_low_s8(codes));
+                b = vmlal_s8(b, vget_high_s8(query), vget_high_s8(codes));
+            }
+        }
+        Self([vpadalq_s16(self.0[0], a), vpadalq_s16(self.0[1], b)])
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn totals(all: [Self; 4]) -> [i32; 4] {
+        all.map(|Self([a, b])| vaddvq_s32(vaddq_s32(a, b)))
+    }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn gather(query: &Side, rows: &[u8], stride: usize, slots: &[u32], out: &mut [f32]) {
+    // SAFETY: the contract is the same.
+    unsafe { generic::gather::<Neon>(query, rows, stride, slots, out) }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn scan(query: &Side, rows: &[u8], stride: usize, out: &mut [f32]) {
+    // SAFETY: the contract is the same.
+    unsafe { generic::scan::<Neon>(query, rows, stride, out) }
+}
+
+/// To be handed out only after the feature was detected. What is portable needs no registers beyond the base target's.
+static KERNELS: Kernels = Kernels { name: "neon", gather, scan, encode: levels::encode, bind: levels::bind };
+
+/// The kernels that this machine can run, the preferred one first.
+pub(super) fn detected() -> Vec<&'static Kernels> {
+    is_aarch64_feature_detected!("neon").then_some(&KERNELS).into_iter().collect()
+}
