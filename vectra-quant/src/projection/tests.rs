@@ -51,6 +51,61 @@ fn few_directions_find_the_nearest() {
 }
 
 #[test]
+fn four_bits_find_the_nearest_among_a_few_more() {
+    for metric in [Metric::Cosine, Metric::Dot, Metric::L2] {
+        let projection = fitted(metric);
+        let codec = projection.codec4();
+        assert_eq!((codec.dim(), codec.metric(), codec.row_bytes()), (112, metric, 64));
+        let (rows, queries) = (vectors(2000, 2), vectors(20, 3));
+        let mut codes = vec![0; 2000 * codec.row_bytes()];
+        let pairs = rows.chunks_exact(DIM).zip(codes.chunks_exact_mut(codec.row_bytes()));
+        pairs.for_each(|(vector, row)| projection.encode4(vector, row));
+        let oracle = Oracle::new(&rows, DIM, metric);
+        let mut recall = 0.0;
+        for query in queries.chunks_exact(DIM) {
+            let mut distances = vec![0.0; 2000];
+            projection.bind4(query).scan(&codes, &mut distances);
+            let mut slots: Vec<u32> = (0..2000).collect();
+            slots.sort_by(|a, b| distances[*a as usize].total_cmp(&distances[*b as usize]));
+            recall += oracle.recall(query, 10, &slots[..30], |_| true) / 20.0;
+        }
+        assert!(recall > 0.98, "{metric:?}: {recall}");
+    }
+}
+
+#[test]
+fn distances_of_four_bits_are_about_those_of_the_vectors() {
+    for metric in [Metric::Cosine, Metric::L2] {
+        let projection = fitted(metric);
+        let (rows, query) = (vectors(300, 4), vectors(1, 5));
+        let oracle = Oracle::new(&rows, DIM, metric);
+        let query = query.as_slice();
+        let bound = projection.bind4(query);
+        let mut row = vec![0; projection.codec4().row_bytes()];
+        for (slot, vector) in rows.chunks_exact(DIM).enumerate() {
+            projection.encode4(vector, &mut row);
+            let (found, expected) = (f64::from(bound.score_row(&row)), oracle.distance(query, slot as u32));
+            assert!((found - expected).abs() < 0.1 * expected, "{metric:?} {slot}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn both_codes_are_those_of_each_alone() {
+    for metric in [Metric::Cosine, Metric::Dot, Metric::L2] {
+        let projection = fitted(metric);
+        let (bytes, bytes4) = (projection.codec().row_bytes(), projection.codec4().row_bytes());
+        let (mut row, mut row4) = (vec![1; bytes], vec![1; bytes4]);
+        let (mut alone, mut alone4) = (vec![2; bytes], vec![2; bytes4]);
+        let vector = vectors(1, 6);
+        projection.encode_both(&vector, &mut row, &mut row4);
+        projection.encode(&vector, &mut alone);
+        projection.encode4(&vector, &mut alone4);
+        assert_eq!((row, row4), (alone, alone4), "{metric:?}");
+    }
+}
+
+#[test]
 fn distances_are_about_those_of_the_vectors() {
     for metric in [Metric::Cosine, Metric::L2] {
         let projection = fitted(metric);
@@ -85,10 +140,13 @@ fn a_section_leads_back() {
 fn vectors_without_a_direction_are_taken() {
     let projection = fitted(Metric::Cosine);
     let mut row = vec![0; projection.codec().row_bytes()];
+    let mut row4 = vec![0; projection.codec4().row_bytes()];
     for odd in [0.0, f32::NAN, f32::INFINITY, 1e-38] {
-        projection.encode(&[odd; DIM], &mut row);
+        projection.encode_both(&[odd; DIM], &mut row, &mut row4);
         assert!(projection.bind(&vectors(1, 1)).score_row(&row).is_finite(), "{odd}");
         assert!(projection.bind(&[odd; DIM]).score_row(&row).is_finite(), "{odd}");
+        assert!(projection.bind4(&vectors(1, 1)).score_row(&row4).is_finite(), "{odd}");
+        assert!(projection.bind4(&[odd; DIM]).score_row(&row4).is_finite(), "{odd}");
     }
 }
 
@@ -125,8 +183,10 @@ proptest! {
         // Behind the header anything goes.
         let projection = Projection::open_section(&Blob::copy_of(&section)).expect("a sound header");
         let mut row = vec![0; projection.codec().row_bytes()];
-        projection.encode(&[0.5; 5], &mut row);
+        let mut row4 = vec![0; projection.codec4().row_bytes()];
+        projection.encode_both(&[0.5; 5], &mut row, &mut row4);
         projection.bind(&[0.5; 5]).score_row(&row);
+        projection.bind4(&[0.5; 5]).score_row(&row4);
         section.pop();
         prop_assert!(Projection::open_section(&Blob::copy_of(&section)).is_err());
     }

@@ -3,7 +3,7 @@
 use vectra_core::Metric;
 use vectra_core::codec::digest;
 use vectra_core::testing::oracle::uniform;
-use vectra_quant::{Header, Quantizer, Sq8};
+use vectra_quant::{Header, Quantizer, Sq4, Sq8};
 
 use crate::encode_all;
 
@@ -25,6 +25,27 @@ fn sections_have_the_bytes_of_version_1() {
     for (metric, expected) in expected {
         assert_eq!(digest(&section(metric)).to_string(), expected, "{metric}");
     }
+}
+
+/// As [`section`], of codes of four bits.
+fn section4(metric: Metric) -> Vec<u8> {
+    let sq4 = Sq4::new(100, metric);
+    let mut rows = vec![0; 4 * sq4.row_bytes()];
+    let vectors = uniform(4, 100, 42);
+    let pairs = vectors.chunks_exact(100).zip(rows.chunks_exact_mut(sq4.row_bytes()));
+    pairs.for_each(|(vector, row)| sq4.encode(vector, row));
+    [&Header { quantizer: Quantizer::Sq4(sq4), rows: 4 }.encode()[..], &rows].concat()
+}
+
+#[test]
+fn sections_of_four_bits_have_the_bytes_of_version_1() {
+    let expected = [
+        (Metric::Cosine, "9b237321196500e0f9083a3dedb7269d"),
+        (Metric::Dot, "6ea8a72af822253f5af96af8b62ec57e"),
+        (Metric::L2, "4feba56ae8118c4f3ce3f81e5ecc2dbf"),
+    ];
+    let found = expected.map(|(metric, _)| digest(&section4(metric)).to_string());
+    assert_eq!(found, expected.map(|(_, digest)| digest.to_owned()));
 }
 
 #[test]
@@ -68,6 +89,49 @@ fn rows_follow_the_document() {
         let sq8 = Sq8::new(dim, Metric::L2);
         for vector in uniform(20, dim, dim as u64).chunks_exact(dim) {
             assert_eq!(encode_all(sq8, vector), by_the_book(vector), "{vector:?}");
+        }
+    }
+}
+
+/// The squared length of a vector and the codes of four bits and the scale that the format document asks for.
+fn by_the_book4(vector: &[f32]) -> (f64, Vec<u8>, f64) {
+    let greatest = vector.iter().fold(0.0_f32, |g, x| g.max(x.abs()));
+    let codes = |trial: i32| -> Vec<u8> {
+        let levels = (8.0 + 0.96 * trial as f32) / greatest;
+        vector.iter().map(|x| (x * levels + 7.5).clamp(0.0, 15.0).round_ties_even() as u8).collect()
+    };
+    let along = |codes: &[u8]| -> f64 {
+        codes.iter().zip(vector).map(|(u, x)| (f64::from(*u) - 7.5) * f64::from(*x)).sum()
+    };
+    let likeness =
+        |codes: &[u8]| along(codes) / codes.iter().map(|u| (f64::from(*u) - 7.5).powi(2)).sum::<f64>().sqrt();
+    let best = (0..12).map(codes).max_by(|a, b| likeness(a).total_cmp(&likeness(b))).expect("some are tried");
+    let energy = vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+    let scale = energy / along(&best);
+    (energy, best, scale)
+}
+
+#[test]
+fn rows_of_four_bits_follow_the_document() {
+    for dim in [2, 111, 112, 113, 240, 384] {
+        let sq4 = Sq4::new(dim, Metric::L2);
+        for vector in uniform(20, dim, dim as u64).chunks_exact(dim) {
+            let mut row = vec![1; sq4.row_bytes()];
+            sq4.encode(vector, &mut row);
+            let (energy, codes, scale) = by_the_book4(vector);
+            for (i, code) in codes.iter().enumerate() {
+                let (line, within) = (i / 128, i % 128);
+                let width = if line + 1 == row.len() / 64 { 56 } else { 64 };
+                let byte = row[64 * line + within % width];
+                assert_eq!(
+                    if within < width { byte & 15 } else { byte >> 4 },
+                    *code,
+                    "component {i} of {dim}"
+                );
+            }
+            assert_eq!(row[row.len() - 8..row.len() - 4], (energy as f32).to_le_bytes());
+            let found = f32::from_le_bytes(row[row.len() - 4..].try_into().expect("four bytes"));
+            assert!((f64::from(found) - scale).abs() <= 1e-6 * scale, "{found} for {scale}");
         }
     }
 }

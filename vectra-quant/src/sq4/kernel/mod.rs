@@ -140,4 +140,5 @@ fn native() -> Vec<&'static Kernels> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "every kernel gives the same bits")]
 mod tests;
