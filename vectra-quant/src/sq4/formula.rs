@@ -6,13 +6,13 @@
 
 use vectra_core::Metric;
 
-use super::row::Factors;
+use super::row::{Factors, Pair};
 
 /// A query as the kernels need it; the formula is explained at [`Sq4Query`](super::query::Sq4Query).
 #[derive(Debug, Clone)]
 pub(super) struct Side {
-    /// Signed codes in the order of [`row::spread`](super::row::spread).
-    pub(super) codes: Vec<i8>,
+    /// Signed codes, for each line of a row a pair of lines.
+    pub(super) codes: Vec<Pair>,
     /// `15 * sum b` of the codes `b`.
     pub(super) bias: i32,
     pub(super) step: f32,
@@ -25,7 +25,7 @@ pub(super) struct Side {
 
 impl Side {
     /// A query of these codes, whose sum is `sum`.
-    pub(super) fn new(metric: Metric, codes: Vec<i8>, sum: i32, step: f32, energy: f32) -> Self {
+    pub(super) fn new(metric: Metric, codes: Vec<Pair>, sum: i32, step: f32, energy: f32) -> Self {
         let (energy, half, floor) = match metric {
             // Without the squared lengths what is left is minus twice the inner product.
             Metric::Dot => (0.0, 0.5, f32::NEG_INFINITY),

@@ -40,13 +40,18 @@ pub(super) fn unpack(row: &[u8], codes: &mut [u8]) {
     }
 }
 
-/// The codes of a query as kernels read them: for each line of a row those of its low nibbles and then those of its high
-/// ones, a line of each; zeros where a row has no codes.
-pub(super) fn spread(codes: &[i8], row_bytes: usize) -> Vec<i8> {
-    let mut spread = vec![0; 2 * row_bytes];
+/// The codes of a query that meet one line of a row: those of its low nibbles and those of its high ones. Aligned, so that
+/// no load of them takes two lines.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct Pair(pub(super) [[i8; LINE]; 2]);
+
+/// The codes of a query as kernels read them: for each line of a row a pair of lines, zeros where the row has no codes.
+pub(super) fn spread(codes: &[i8], row_bytes: usize) -> Vec<Pair> {
+    let mut spread = vec![Pair([[0; LINE]; 2]); row_bytes / LINE];
     let mut rest = codes;
-    for (pair, width) in spread.as_chunks_mut::<{ 2 * LINE }>().0.iter_mut().zip(widths(row_bytes)) {
-        for half in pair.as_chunks_mut::<LINE>().0 {
+    for (pair, width) in spread.iter_mut().zip(widths(row_bytes)) {
+        for half in &mut pair.0 {
             let (here, behind) = rest.split_at(width.min(rest.len()));
             half[..here.len()].copy_from_slice(here);
             rest = behind;
@@ -126,12 +131,12 @@ mod tests {
             unpack(&row, &mut found);
             assert_eq!(found, codes, "{dim}");
             let query = spread(&signed, row.len());
-            assert_eq!(query.len(), 2 * row.len());
+            assert_eq!(query.len(), row.len() / LINE);
             let mut product = 0;
-            for (pair, line) in query.chunks(128).zip(row.chunks(64)) {
+            for (Pair([low, high]), line) in query.iter().zip(row.chunks(LINE)) {
                 for (j, byte) in line.iter().enumerate() {
-                    product += i32::from(pair[j]) * i32::from(byte & 15);
-                    product += i32::from(pair[64 + j]) * i32::from(byte >> 4);
+                    product += i32::from(low[j]) * i32::from(byte & 15);
+                    product += i32::from(high[j]) * i32::from(byte >> 4);
                 }
             }
             let expected: i32 = codes.iter().zip(&signed).map(|(u, b)| i32::from(*u) * i32::from(*b)).sum();

@@ -8,6 +8,7 @@ use std::arch::is_aarch64_feature_detected;
 
 use super::super::formula::Side;
 use super::super::levels;
+use super::super::row::Pair;
 use super::Kernels;
 use super::generic::{self, Sums};
 
@@ -23,11 +24,12 @@ impl Sums for Neon {
 
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn step(self, query: *const i8, codes: *const u8) -> Self {
+    unsafe fn step(self, query: *const Pair, codes: *const u8) -> Self {
+        let query = query.cast::<i8>();
         // Eight products of at most 15 * 128 meet in each sum: 15,360.
         let (mut a, mut b) = (vdupq_n_s16(0), vdupq_n_s16(0));
         for at in [0, 16, 32, 48] {
-            // SAFETY: the caller vouches for two lines and one; the loads take any alignment.
+            // SAFETY: the caller vouches for a pair and a line; the loads take any alignment.
             let (query_low, query_high, codes) =
                 unsafe { (vld1q_s8(query.add(at)), vld1q_s8(query.add(64 + at)), vld1q_u8(codes.add(at))) };
             // Codes up to 15 stay what they are as signed bytes.

@@ -11,7 +11,7 @@ use vectra_core::memory::prefetch_at;
 
 use super::super::formula::Side;
 use super::super::levels;
-use super::super::row::{FACTOR_BYTES, Factors, LINE};
+use super::super::row::{FACTOR_BYTES, Factors, LINE, Pair};
 use super::Kernels;
 
 /// Rows that are summed and finished at once.
@@ -29,8 +29,8 @@ pub(super) trait Sums: Copy {
     unsafe fn zero() -> Self;
 
     /// Adds the products of a line of codes, exactly: its low nibbles with the first line of the query, its high ones with the
-    /// second. The pointers must be good for one line and for two, of any alignment.
-    unsafe fn step(self, query: *const i8, codes: *const u8) -> Self;
+    /// second. The pointers must be good for a pair, aligned as it asks, and for a line of any alignment.
+    unsafe fn step(self, query: *const Pair, codes: *const u8) -> Self;
 
     /// The sum of the sums of each.
     unsafe fn totals(all: [Self; ROWS]) -> [i32; ROWS];
@@ -39,14 +39,14 @@ pub(super) trait Sums: Copy {
 /// The distances to four rows of `lines` lines.
 ///
 /// # Safety
-/// `lines` lines must be readable at each row, twice as many at the codes of the query, and the instruction set of `S` present.
+/// `lines` lines must be readable at each row, the query must have as many pairs, and the instruction set of `S` be present.
 #[inline(always)]
 unsafe fn four<S: Sums>(query: &Side, rows: [*const u8; ROWS], lines: usize) -> [f32; ROWS] {
     // SAFETY: every step is within the lines that the caller vouches for, as are the factors, the end of the last.
     unsafe {
         let mut sums = [S::zero(); ROWS];
         for line in 0..lines {
-            let codes = query.codes.as_ptr().add(2 * LINE * line);
+            let codes = query.codes.as_ptr().add(line);
             for (sums, row) in sums.iter_mut().zip(rows) {
                 *sums = sums.step(codes, row.add(LINE * line));
             }
@@ -111,14 +111,14 @@ pub(super) unsafe fn gather<S: Sums>(
     slots: &[u32],
     out: &mut [f32],
 ) {
-    debug_assert!(query.codes.len() == 2 * stride && slots.len() == out.len(), "checked by the caller");
+    debug_assert!(query.codes.len() == stride / LINE && slots.len() == out.len(), "checked by the caller");
     let row = |at: usize| {
         let start = slots[at] as usize * stride;
         debug_assert!(start + stride <= rows.len(), "checked by the caller");
         rows.as_ptr().wrapping_add(start)
     };
     // SAFETY: the caller vouches that the rows of all slots lie within `rows` and are as long as the stride, that the query
-    // has two lines for each of it, and for the instruction set.
+    // has a pair for each line of it, and for the instruction set.
     unsafe { all_of_lines::<S>(query, stride / LINE, out, row) }
 }
 
@@ -126,14 +126,14 @@ pub(super) unsafe fn gather<S: Sums>(
 /// See [`super::ScanFn`].
 #[inline(always)]
 pub(super) unsafe fn scan<S: Sums>(query: &Side, rows: &[u8], stride: usize, out: &mut [f32]) {
-    debug_assert!(query.codes.len() == 2 * stride, "checked by the caller");
+    debug_assert!(query.codes.len() == stride / LINE, "checked by the caller");
     let row = |at: usize| {
         let row = rows.as_ptr().wrapping_add(at * stride);
         prefetch_at(row.wrapping_add(SCAN_BYTES_AHEAD), stride);
         row
     };
-    // SAFETY: the caller vouches that there are as many rows as results, each as long as the stride, that the query has two
-    // lines for each of it, and for the instruction set.
+    // SAFETY: the caller vouches that there are as many rows as results, each as long as the stride, that the query has a
+    // pair for each line of it, and for the instruction set.
     unsafe { all_of_lines::<S>(query, stride / LINE, out, row) }
 }
 
@@ -145,9 +145,9 @@ impl Sums for [i32; 16] {
     }
 
     #[inline(always)]
-    unsafe fn step(mut self, query: *const i8, codes: *const u8) -> Self {
-        // SAFETY: the caller vouches for a line of codes and two of the query; arrays of bytes need no alignment.
-        let (query, codes) = unsafe { (&*query.cast::<[[i8; LINE]; 2]>(), &*codes.cast::<[u8; LINE]>()) };
+    unsafe fn step(mut self, query: *const Pair, codes: *const u8) -> Self {
+        // SAFETY: the caller vouches for a pair of the query and a line of codes; arrays of bytes need no alignment.
+        let (Pair(query), codes) = unsafe { (&*query, &*codes.cast::<[u8; LINE]>()) };
         for at in (0..LINE).step_by(16) {
             for i in 0..16 {
                 let code = codes[at + i];

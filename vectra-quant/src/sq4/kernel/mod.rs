@@ -33,10 +33,10 @@ pub(super) struct Kernels {
     bind: BindFn,
 }
 
-/// `gather(query, rows, stride, slots, out)`; needs a stride of whole lines, two lines of query codes for each, every slot's row
+/// `gather(query, rows, stride, slots, out)`; needs a stride of whole lines, a pair of query codes for each, every slot's row
 /// within `rows`, an `out` as long as `slots`, and the instruction set.
 type GatherFn = unsafe fn(&Side, &[u8], usize, &[u32], &mut [f32]);
-/// `scan(query, rows, stride, out)`; needs a stride of whole lines, two lines of query codes for each, `out.len()` rows, and
+/// `scan(query, rows, stride, out)`; needs a stride of whole lines, a pair of query codes for each, `out.len()` rows, and
 /// the instruction set.
 type ScanFn = unsafe fn(&Side, &[u8], usize, &mut [f32]);
 /// `encode(vector, codes)`; needs the instruction set.
@@ -99,10 +99,10 @@ impl Kernels {
     }
 }
 
-/// Checks that the query has two lines of codes for each line of a row.
+/// Checks that the query has a pair of lines for each line of a row.
 fn check(query: &Side, stride: usize) {
     assert!(stride > 0 && stride.is_multiple_of(LINE) && stride <= ROW_BYTES_MAX, "a row is some lines");
-    assert_eq!(query.codes.len(), 2 * stride, "query and rows have different dimensions");
+    assert_eq!(query.codes.len(), stride / LINE, "query and rows have different dimensions");
 }
 
 impl fmt::Debug for Kernels {

@@ -17,6 +17,7 @@ use std::arch::x86_64::{
 
 use super::super::formula::Side;
 use super::super::levels::{self, OfQuery, OfRow};
+use super::super::row::Pair;
 use super::Kernels;
 use super::generic::{self, Sums};
 
@@ -37,12 +38,12 @@ impl Sums for Vnni512 {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512vnni")]
-    unsafe fn step(self, query: *const i8, codes: *const u8) -> Self {
-        // SAFETY: the caller vouches for two lines and one; the loads take any alignment.
+    unsafe fn step(self, query: *const Pair, codes: *const u8) -> Self {
+        // SAFETY: the caller vouches for a pair and a line; the loads take any alignment.
         let (low, high, codes) = unsafe {
             (
                 _mm512_loadu_si512(query.cast()),
-                _mm512_loadu_si512(query.add(64).cast()),
+                _mm512_loadu_si512(query.cast::<i8>().add(64).cast()),
                 _mm512_loadu_si512(codes.cast()),
             )
         };
@@ -94,14 +95,14 @@ impl Sums for Vnni256 {
 
     #[inline]
     #[target_feature(enable = "avx2,avxvnni")]
-    unsafe fn step(self, query: *const i8, codes: *const u8) -> Self {
+    unsafe fn step(self, query: *const Pair, codes: *const u8) -> Self {
         let Self([mut low, mut high]) = self;
         for half in [0, 32] {
-            // SAFETY: the caller vouches for two lines and one; the loads take any alignment.
+            // SAFETY: the caller vouches for a pair and a line; the loads take any alignment.
             let (query_low, query_high, codes) = unsafe {
                 (
-                    _mm256_loadu_si256(query.add(half).cast()),
-                    _mm256_loadu_si256(query.add(64 + half).cast()),
+                    _mm256_loadu_si256(query.cast::<i8>().add(half).cast()),
+                    _mm256_loadu_si256(query.cast::<i8>().add(64 + half).cast()),
                     _mm256_loadu_si256(codes.add(half).cast()),
                 )
             };
@@ -134,14 +135,14 @@ impl Sums for Narrow {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn step(self, query: *const i8, codes: *const u8) -> Self {
+    unsafe fn step(self, query: *const Pair, codes: *const u8) -> Self {
         let (mask, mut sums) = (_mm256_set1_epi8(LOW), _mm256_setzero_si256());
         for half in [0, 32] {
-            // SAFETY: the caller vouches for two lines and one; the loads take any alignment.
+            // SAFETY: the caller vouches for a pair and a line; the loads take any alignment.
             let (query_low, query_high, codes) = unsafe {
                 (
-                    _mm256_loadu_si256(query.add(half).cast()),
-                    _mm256_loadu_si256(query.add(64 + half).cast()),
+                    _mm256_loadu_si256(query.cast::<i8>().add(half).cast()),
+                    _mm256_loadu_si256(query.cast::<i8>().add(64 + half).cast()),
                     _mm256_loadu_si256(codes.add(half).cast()),
                 )
             };
