@@ -55,8 +55,8 @@ fn what_no_walk_reaches_gets_the_last_resort() {
 fn a_sample_that_may_be_far_off_needs_more() {
     let certain = Average { recall: 0.95, error: 0.002, distances: 0.0 };
     let doubtful = Average { error: 0.01, ..certain };
-    assert!(certain.reaches(0.95) && !doubtful.reaches(0.95) && doubtful.reaches(0.94));
-    assert!(!certain.reaches(0.951), "the mean itself counts, too");
+    assert!(certain.reaches(0.947) && !doubtful.reaches(0.947) && doubtful.reaches(0.94));
+    assert!(!certain.reaches(0.948), "the mean itself counts, too, less a margin");
 }
 
 #[test]
