@@ -2,7 +2,7 @@
 //!
 //! Memory is far away and does not answer in turn, so three nodes are always on the way: before the neighbours of one
 //! are scored, those of the next are asked for, and the list of the one after it. Nodes are thus chosen without knowing
-//! what the two before them bring, which costs a few distances more and finds a little more (docs/decisions/0021, 0026).
+//! what the two before them bring, which costs a few distances more and finds a little more (docs/decisions/0021, 0027).
 //!
 //! The walk may end by distance, too: what is farther than the limit that [`End`] gives is neither kept nor expanded. So
 //! the pool stays small however wide it may be, which matters because making room in a wide one costs time.
