@@ -122,10 +122,7 @@ mod tests {
             let mut scorer = store.bind_slot(query);
             watched(&graph, &mut scorer, 400, &[], &mut scratch, &mut steps).expect("a start");
             for (slack, ef) in [(0.05, 400), (0.2, 400), (0.2, 40), (f32::INFINITY, 40), (0.02, 20)] {
-                // Where it would take none of the next three: those in flight may bring something nearer.
-                let ends =
-                    |next: &[(f32, usize, u64)]| next.iter().all(|step| step.0 > slack || step.1 >= ef);
-                let end = steps.steps.windows(3).position(ends);
+                let end = steps.steps.iter().position(|(needs, rank, _)| *needs > slack || *rank >= ef);
                 foreseen += end.map_or(0, |end| steps.steps[end].2);
                 let params = SearchParams::new(WANTED, ef).with_slack(WANTED, slack);
                 counted += search(&graph, &mut scorer, &params, &All, &mut scratch, &mut found).distances;
