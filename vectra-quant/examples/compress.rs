@@ -10,7 +10,7 @@ use vectra_core::memory::AlignedBuf;
 use vectra_core::testing::oracle::{Dice, clustered};
 use vectra_core::vector::dense::DenseStore;
 use vectra_core::{Neighbor, TopK};
-use vectra_quant::{Sq8, Sq8Query};
+use vectra_quant::{CodeQuery, Codec, Sq8, Sq8Query};
 
 const DIM: usize = 384;
 const QUERIES: usize = 20;

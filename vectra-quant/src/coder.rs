@@ -3,48 +3,68 @@
 use vectra_core::Metric;
 use vectra_core::scorer::VectorStore;
 
+use crate::codec::Codec;
 use crate::projection::Projection;
-use crate::sq::{Sq8, Sq8Query, Sq8Rows, Sq8Scorer};
+use crate::store::{RowScorer, Rows};
 
-/// Vectors to rows of [`Sq8`].
+/// Vectors to rows of codes.
 #[derive(Debug, Clone)]
-pub enum Coder {
-    /// Every component has its code.
-    Direct(Sq8),
-    /// Only the directions in which vectors differ most have one.
-    Projected(Projection),
+pub struct Coder<C> {
+    codec: C,
+    projection: Option<Projection>,
 }
 
-impl Coder {
+impl<C: Codec> Coder<C> {
+    /// Every component has its code.
+    pub fn direct(codec: C) -> Self {
+        Self { codec, projection: None }
+    }
+
+    /// Only the directions in which vectors differ most have one.
+    ///
+    /// # Panics
+    /// If the codec does not know the metric of the projection.
+    pub fn projected(projection: Projection) -> Self {
+        Self { codec: projection.codec(), projection: Some(projection) }
+    }
+
+    /// The same with another codec.
+    ///
+    /// # Panics
+    /// If that does not know the metric.
+    pub fn with_codec<D: Codec>(&self) -> Coder<D> {
+        let codec = D::of(self.codec.dim(), self.codec.metric());
+        Coder { codec, projection: self.projection.clone() }
+    }
+
     /// The codec of the rows.
-    pub fn codec(&self) -> Sq8 {
-        match self {
-            Self::Direct(codec) => *codec,
-            Self::Projected(projection) => projection.codec(),
-        }
+    pub fn codec(&self) -> C {
+        self.codec
+    }
+
+    /// What vectors go through before they are encoded.
+    pub fn projection(&self) -> Option<&Projection> {
+        self.projection.as_ref()
     }
 
     /// Components of the vectors themselves.
     pub fn dim(&self) -> usize {
-        match self {
-            Self::Direct(codec) => codec.dim(),
-            Self::Projected(projection) => projection.dim(),
-        }
+        self.projection.as_ref().map_or(self.codec.dim(), Projection::dim)
     }
 
     /// How distances are measured.
     pub fn metric(&self) -> Metric {
-        self.codec().metric()
+        self.codec.metric()
     }
 
-    /// Writes the code of `vector` to `row`; total as [`Sq8::encode`] is.
+    /// Writes the code of `vector` to `row`; total as [`Codec::encode`] is.
     ///
     /// # Panics
-    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`Sq8::row_bytes`] of the [`codec`](Self::codec).
+    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`Codec::row_bytes`] of the [`codec`](Self::codec).
     pub fn encode(&self, vector: &[f32], row: &mut [u8]) {
-        match self {
-            Self::Direct(codec) => codec.encode(vector, row),
-            Self::Projected(projection) => projection.encode(vector, row),
+        match &self.projection {
+            None => self.codec.encode(vector, row),
+            Some(projection) => projection.encode::<C>(vector, row),
         }
     }
 
@@ -52,35 +72,35 @@ impl Coder {
     ///
     /// # Panics
     /// If `query` is not [`dim`](Self::dim) long.
-    pub fn bind(&self, query: &[f32]) -> Sq8Query {
-        match self {
-            Self::Direct(codec) => codec.bind(query),
-            Self::Projected(projection) => projection.bind(query),
+    pub fn bind(&self, query: &[f32]) -> C::Query {
+        match &self.projection {
+            None => self.codec.bind(query),
+            Some(projection) => projection.bind::<C>(query),
         }
     }
 }
 
 /// Rows and the coder that made them: what binds queries that are still whole vectors.
 #[derive(Debug, Clone, Copy)]
-pub struct Coded<'a> {
-    coder: &'a Coder,
-    rows: Sq8Rows<'a>,
+pub struct Coded<'a, C: Codec> {
+    coder: &'a Coder<C>,
+    rows: Rows<'a, C>,
 }
 
-impl<'a> Coded<'a> {
+impl<'a, C: Codec> Coded<'a, C> {
     /// The `rows` that `coder` made.
     ///
     /// # Panics
     /// If another codec made them.
-    pub fn new(coder: &'a Coder, rows: Sq8Rows<'a>) -> Self {
+    pub fn new(coder: &'a Coder<C>, rows: Rows<'a, C>) -> Self {
         assert_eq!(coder.codec(), rows.codec(), "coder and rows have different codecs");
         Self { coder, rows }
     }
 }
 
-impl VectorStore for Coded<'_> {
+impl<C: Codec> VectorStore for Coded<'_, C> {
     type Scorer<'a>
-        = Sq8Scorer<'a>
+        = RowScorer<'a, C>
     where
         Self: 'a;
 
@@ -92,11 +112,11 @@ impl VectorStore for Coded<'_> {
         self.coder.dim()
     }
 
-    fn bind<'a>(&'a self, query: &'a [f32]) -> Sq8Scorer<'a> {
+    fn bind<'a>(&'a self, query: &'a [f32]) -> RowScorer<'a, C> {
         self.rows.owning_scorer(self.coder.bind(query))
     }
 
-    fn bind_slot(&self, slot: u32) -> Sq8Scorer<'_> {
+    fn bind_slot(&self, slot: u32) -> RowScorer<'_, C> {
         self.rows.bind_slot(slot)
     }
 }
@@ -106,21 +126,28 @@ mod tests {
     use vectra_core::scorer::Scorer;
 
     use super::*;
+    use crate::sq::Sq8;
+    use crate::sq4::Sq4;
+
+    fn binds_as_the_rows_were_made<C: Codec>(coder: &Coder<C>, tolerance: f32) {
+        let mut rows = vec![0; 2 * coder.codec().row_bytes()];
+        let vectors = [[1.0, 0.6, 0.8], [0.0, -0.6, -0.8]];
+        let pairs = vectors.iter().zip(rows.chunks_exact_mut(coder.codec().row_bytes()));
+        pairs.for_each(|(vector, row)| coder.encode(vector, row));
+        let coded = Coded::new(coder, Rows::new(coder.codec(), &rows));
+        assert_eq!((coded.len(), coded.dim(), coder.metric()), (2, 3, Metric::L2));
+        let distance = coded.bind(&vectors[0]).score(1);
+        assert!((distance - 5.0).abs() < tolerance, "{coder:?}: {distance}");
+        assert!((coded.between(0, 1) - distance).abs() < tolerance);
+    }
 
     #[test]
     fn whole_queries_are_bound_as_the_rows_were_made() {
         let directions = [1.0, 0.0, 0.0, 0.0, 0.6, 0.8];
-        let projection = Projection::new(&directions, &[0.0; 3], Metric::L2);
-        for coder in [Coder::Direct(Sq8::new(3, Metric::L2)), Coder::Projected(projection)] {
-            let mut rows = vec![0; 2 * coder.codec().row_bytes()];
-            let vectors = [[1.0, 0.6, 0.8], [0.0, -0.6, -0.8]];
-            let pairs = vectors.iter().zip(rows.chunks_exact_mut(coder.codec().row_bytes()));
-            pairs.for_each(|(vector, row)| coder.encode(vector, row));
-            let coded = Coded::new(&coder, Sq8Rows::new(coder.codec(), &rows));
-            assert_eq!((coded.len(), coded.dim(), coder.metric()), (2, 3, Metric::L2));
-            let distance = coded.bind(&vectors[0]).score(1);
-            assert!((distance - 5.0).abs() < 0.1, "{coder:?}: {distance}");
-            assert!((coded.between(0, 1) - distance).abs() < 1e-5);
+        let projected = Coder::projected(Projection::new(&directions, &[0.0; 3], Metric::L2));
+        for coder in [Coder::direct(Sq8::new(3, Metric::L2)), projected] {
+            binds_as_the_rows_were_made(&coder, 0.1);
+            binds_as_the_rows_were_made(&coder.with_codec::<Sq4>(), 0.3);
         }
     }
 }

@@ -5,6 +5,10 @@
 pub mod format;
 pub mod quantizer;
 
+// What codecs have in common, and the one store of rows for all of them.
+pub mod codec;
+pub mod store;
+
 // Scalar codes: one byte per dimension.
 pub mod sq;
 
@@ -15,9 +19,11 @@ pub mod sq4;
 pub mod coder;
 pub mod projection;
 
+pub use crate::codec::{CodeQuery, Codec};
 pub use crate::coder::{Coded, Coder};
 pub use crate::format::{FormatError, Header};
 pub use crate::projection::Projection;
 pub use crate::quantizer::Quantizer;
-pub use crate::sq::{Sq8, Sq8Query, Sq8Rows, Sq8Scorer, Sq8View};
-pub use crate::sq4::{Sq4, Sq4Query, Sq4Rows, Sq4Scorer, Sq4View};
+pub use crate::sq::{Sq8, Sq8Query, Sq8Rows, Sq8View};
+pub use crate::sq4::{Sq4, Sq4Query, Sq4Rows, Sq4View};
+pub use crate::store::{RowScorer, Rows, View};

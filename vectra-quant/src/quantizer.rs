@@ -2,6 +2,7 @@
 
 use vectra_core::Metric;
 
+use crate::codec::Codec;
 use crate::sq::Sq8;
 use crate::sq4::Sq4;
 
@@ -37,7 +38,7 @@ impl Quantizer {
     }
 
     /// Components per vector.
-    pub const fn dim(&self) -> usize {
+    pub fn dim(&self) -> usize {
         match self {
             Self::Sq8(sq8) => sq8.dim(),
             Self::Sq4(sq4) => sq4.dim(),
@@ -45,7 +46,7 @@ impl Quantizer {
     }
 
     /// How distances of the codes are measured.
-    pub const fn metric(&self) -> Metric {
+    pub fn metric(&self) -> Metric {
         match self {
             Self::Sq8(sq8) => sq8.metric(),
             Self::Sq4(sq4) => sq4.metric(),
@@ -53,7 +54,7 @@ impl Quantizer {
     }
 
     /// Bytes from one row to the next, a multiple of 64.
-    pub const fn row_bytes(&self) -> usize {
+    pub fn row_bytes(&self) -> usize {
         match self {
             Self::Sq8(sq8) => sq8.row_bytes(),
             Self::Sq4(sq4) => sq4.row_bytes(),

@@ -7,10 +7,11 @@ use vectra_core::env::{Rng, SeededRng};
 use vectra_core::vector::normalize::inverse_norm;
 
 use super::Projection;
+use crate::codec::Codec;
 use crate::sq::Sq8;
 
 /// Vectors shorter than this gain nothing.
-const DIM_MIN: usize = 192;
+const DIM_MIN: usize = 64;
 /// Vectors longer than this take too long to fit: the work grows with the third power.
 const DIM_MAX: usize = 2048;
 /// The share of the squared differences that must be kept, of vectors that were not used for the fit.
@@ -76,7 +77,7 @@ fn kept_counts(dim: usize) -> Vec<usize> {
     let bytes = |kept| Sq8::new(kept, Metric::L2).row_bytes();
     let lines = bytes(dim) / LINE;
     let longest = |lines: usize| (1..lines * LINE).rev().find(|kept| bytes(*kept) <= lines * LINE);
-    (2..=lines * 3 / 4).filter_map(longest).collect()
+    (1..=lines * 3 / 4).filter_map(longest).collect()
 }
 
 /// The mean of the products of components, as a share of the mean squared length; `None` if that is zero or beyond `f32`.
@@ -194,10 +195,10 @@ mod tests {
 
     #[test]
     fn rows_get_shorter_by_whole_cache_lines() {
-        assert_eq!(kept_counts(384), [112, 176, 240, 304]);
-        assert_eq!(kept_counts(192), [112, 176]);
+        assert_eq!(kept_counts(384), [48, 112, 176, 240, 304]);
+        assert_eq!(kept_counts(128), [48, 112]);
         assert_eq!(kept_counts(768).last(), Some(&560));
-        assert!(kept_counts(100).is_empty());
+        assert!(kept_counts(48).is_empty());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use vectra_core::codec::{DecodeError, Reader, Writer, crc32c};
 use vectra_core::io::Blob;
 
 use super::Projection;
+use crate::codec::Codec;
 use crate::format::{FormatError, check_length};
 use crate::sq::{DIM_MAX, Sq8, Sq8View};
 
@@ -35,8 +36,8 @@ impl Projection {
     /// The bytes of a section.
     pub fn to_section(&self) -> Vec<u8> {
         let mut w = Writer::new();
-        w.bytes(&MAGIC).u16(VERSION).u8(0).u8(self.codec.metric().code());
-        w.u32(self.dim() as u32).u32(self.codec.dim() as u32).u32(self.centre_energy.to_bits());
+        w.bytes(&MAGIC).u16(VERSION).u8(0).u8(self.metric.code());
+        w.u32(self.dim() as u32).u32(self.kept() as u32).u32(self.centre_energy.to_bits());
         w.bytes(&[0; CHECKED_BYTES - 20]);
         w.u32(crc32c(w.as_bytes()));
         let mut section = w.into_bytes();

@@ -15,8 +15,8 @@ use vectra_core::{Metric, vector::normalize::norm_squared};
 
 pub use format::HEADER_BYTES;
 
-use crate::sq::{Packed, Sq8, Sq8Query, Sq8View};
-use crate::sq4::{Sq4, Sq4Query};
+use crate::codec::{CodeQuery, Codec};
+use crate::sq::{Packed, Sq8, Sq8View};
 
 /// A linear map from vectors to fewer components that keeps their distances as well as so few can.
 ///
@@ -37,7 +37,7 @@ pub struct Projection {
     offsets: Vec<f32>,
     /// `|c|^2`
     centre_energy: f32,
-    codec: Sq8,
+    metric: Metric,
 }
 
 /// A projected vector.
@@ -79,8 +79,7 @@ impl Projection {
     /// The directions, one for each offset, and the centre.
     fn of_parts(directions: Sq8View, offsets: Vec<f32>, centre_energy: f32, metric: Metric) -> Self {
         let packed = Arc::new(Packed::new(directions.rows()));
-        let codec = Sq8::new(offsets.len(), metric);
-        Self { directions, packed, offsets, centre_energy, codec }
+        Self { directions, packed, offsets, centre_energy, metric }
     }
 
     /// Components of the vectors it projects.
@@ -88,65 +87,44 @@ impl Projection {
         self.directions.codec().dim()
     }
 
-    /// The codec of projected rows; its dimension is how many directions are kept.
-    pub fn codec(&self) -> Sq8 {
-        self.codec
+    /// How many directions are kept.
+    pub fn kept(&self) -> usize {
+        self.offsets.len()
     }
 
-    /// Writes the code of the projected `vector` to `row`. Total as [`Sq8::encode`] is.
+    /// How distances are measured.
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// The codec of projected rows; its dimension is how many directions are [`kept`](Self::kept).
     ///
     /// # Panics
-    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`Sq8::row_bytes`] of the [`codec`](Self::codec).
-    pub fn encode(&self, vector: &[f32], row: &mut [u8]) {
+    /// If the codec does not know the metric.
+    pub fn codec<C: Codec>(&self) -> C {
+        C::of(self.kept(), self.metric)
+    }
+
+    /// Writes the code of the projected `vector` to `row`. Total as [`Codec::encode`] is.
+    ///
+    /// # Panics
+    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`Codec::row_bytes`] of the [`codec`](Self::codec).
+    pub fn encode<C: Codec>(&self, vector: &[f32], row: &mut [u8]) {
         let part = self.project(vector);
-        self.codec.encode_part(&part.components, part.rest, row);
+        self.codec::<C>().encode_part(&part.components, part.rest, row);
     }
 
     /// Encodes the projected `query`, to be compared with rows of this projection.
     ///
     /// # Panics
     /// If `query` is not [`dim`](Self::dim) long.
-    pub fn bind(&self, query: &[f32]) -> Sq8Query {
+    pub fn bind<C: Codec>(&self, query: &[f32]) -> C::Query {
         let part = self.project(query);
-        self.codec.bind_part(&part.components, part.rest)
-    }
-
-    /// The codec of four bits of projected rows.
-    pub fn codec4(&self) -> Sq4 {
-        Sq4::new(self.codec.dim(), self.codec.metric())
-    }
-
-    /// Writes the code of four bits of the projected `vector` to `row`. Total as [`Sq4::encode`] is.
-    ///
-    /// # Panics
-    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`Sq4::row_bytes`] of [`codec4`](Self::codec4).
-    pub fn encode4(&self, vector: &[f32], row: &mut [u8]) {
-        let part = self.project(vector);
-        self.codec4().encode_part(&part.components, part.rest, row);
-    }
-
-    /// What [`encode`](Self::encode) writes to `row` and [`encode4`](Self::encode4) to `row4`, projecting once.
-    ///
-    /// # Panics
-    /// As these do.
-    pub fn encode_both(&self, vector: &[f32], row: &mut [u8], row4: &mut [u8]) {
-        let part = self.project(vector);
-        self.codec.encode_part(&part.components, part.rest, row);
-        self.codec4().encode_part(&part.components, part.rest, row4);
-    }
-
-    /// Encodes the projected `query`, to be compared with rows of four bits of this projection.
-    ///
-    /// # Panics
-    /// If `query` is not [`dim`](Self::dim) long.
-    pub fn bind4(&self, query: &[f32]) -> Sq4Query {
-        let part = self.project(query);
-        self.codec4().bind_part(&part.components, part.rest)
+        self.codec::<C>().bind_part(&part.components, part.rest)
     }
 
     fn project(&self, vector: &[f32]) -> Part {
-        let (query, energy) =
-            self.directions.codec().bind_scaled(vector, self.codec.metric() == Metric::Cosine);
+        let (query, energy) = self.directions.codec().bind_scaled(vector, self.metric == Metric::Cosine);
         let mut components = vec![0.0; self.offsets.len() + 1];
         // Under dot they come out as negative products.
         query.meet(&self.packed, &mut components);

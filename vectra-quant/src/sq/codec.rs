@@ -2,14 +2,19 @@
 
 use std::borrow::Cow;
 
-use vectra_core::Metric;
+use vectra_core::scorer::by_scoring;
 use vectra_core::vector::normalize::{
     MAX_DIMS, MAX_MAGNITUDE, check_finite, inverse_norm, inverse_of, norm_squared,
 };
+use vectra_core::{Metric, Neighbor};
 
 use super::kernel::kernels;
 use super::query::Sq8Query;
 use super::row::{FACTOR_BYTES, Factors};
+use super::{Sq8Rows, cross};
+use crate::codec::Codec;
+use crate::codec::sealed::Sealed;
+use crate::quantizer::Quantizer;
 
 /// The most dimensions. The products of a code (at most 255) and a signed query code (at most 128 in magnitude)
 /// then add up to at most 255 * 128 * 65,536 = 2,139,095,040, which an `i32` holds.
@@ -22,7 +27,7 @@ const ALIGN: usize = 64;
 
 /// One byte per dimension on a grid that spans the vector's own range.
 ///
-/// A row of [`row_bytes`](Sq8::row_bytes) bytes, a multiple of 64:
+/// A row of [`row_bytes`](Codec::row_bytes) bytes, a multiple of 64:
 ///
 /// | bytes | content |
 /// |---|---|
@@ -49,88 +54,10 @@ impl Sq8 {
         Self { dim: dim as u32, metric }
     }
 
-    /// Components per vector.
-    pub const fn dim(&self) -> usize {
-        self.dim as usize
-    }
-
-    /// How distances are measured.
-    pub const fn metric(&self) -> Metric {
-        self.metric
-    }
-
-    /// Bytes from one row to the next.
-    pub const fn row_bytes(&self) -> usize {
-        (self.dim() + FACTOR_BYTES).next_multiple_of(ALIGN)
-    }
-
-    /// Writes the code of `vector` to `row`.
-    ///
-    /// Total: a component that is not a number counts as zero and one beyond
-    /// [`MAX_MAGNITUDE`](vectra_core::vector::normalize::MAX_MAGNITUDE) as that; under cosine a vector without a
-    /// direction is encoded as zeros.
-    ///
-    /// # Panics
-    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`row_bytes`](Self::row_bytes).
-    pub fn encode(&self, vector: &[f32], row: &mut [u8]) {
-        assert_eq!(vector.len(), self.dim(), "vector and codec have different dimensions");
-        assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
-        let (codes, rest) = row.split_at_mut(vector.len());
-        rest.fill(0);
-        let vector = sane(vector);
-        let factors = kernels().encode(&vector, self.scale(&vector), codes);
-        factors.write(row);
-    }
-
-    /// Writes the code of `part` to `row`: some components of a vector whose others have the squared length `rest` and are
-    /// taken to be at right angles to those of any other vector. Under cosine the vector is normalised already.
-    ///
-    /// # Panics
-    /// As [`encode`](Self::encode).
-    pub(crate) fn encode_part(self, part: &[f32], rest: f32, row: &mut [u8]) {
-        assert_eq!(part.len(), self.dim(), "part and codec have different dimensions");
-        assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
-        let (codes, behind) = row.split_at_mut(part.len());
-        behind.fill(0);
-        let mut factors = kernels().encode(&sane(part), 1.0, codes);
-        factors.energy += rest;
-        factors.write(row);
-    }
-
-    /// Writes the vector that `row` stands for (under cosine: the normalised one) to `out`. Total over any bytes.
-    ///
-    /// # Panics
-    /// If `out` is not [`dim`](Self::dim) long or `row` not [`row_bytes`](Self::row_bytes).
-    pub fn decode(&self, row: &[u8], out: &mut [f32]) {
-        assert_eq!(out.len(), self.dim(), "vector and codec have different dimensions");
-        assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
-        let factors = Factors::read(row);
-        out.iter_mut().zip(row).for_each(|(x, code)| *x = factors.decode(*code));
-    }
-
-    /// Encodes `query`, to be compared with rows of this codec, of any section.
-    ///
-    /// # Panics
-    /// If `query` is not [`dim`](Self::dim) long.
-    pub fn bind(&self, query: &[f32]) -> Sq8Query {
-        assert_eq!(query.len(), self.dim(), "query and codec have different dimensions");
-        let query = sane(query);
-        Sq8Query::of_vector(*self, &query, self.scale(&query), 0.0)
-    }
-
-    /// Encodes `part` of a query, as [`encode_part`](Self::encode_part) does.
-    ///
-    /// # Panics
-    /// If `part` is not [`dim`](Self::dim) long.
-    pub(crate) fn bind_part(self, part: &[f32], rest: f32) -> Sq8Query {
-        assert_eq!(part.len(), self.dim(), "part and codec have different dimensions");
-        Sq8Query::of_vector(self, &sane(part), 1.0, rest)
-    }
-
     /// Encodes `vector`, normalised if asked to, and gives its squared length then.
     ///
     /// # Panics
-    /// If `vector` is not [`dim`](Self::dim) long.
+    /// If `vector` is not [`dim`](Codec::dim) long.
     pub(crate) fn bind_scaled(self, vector: &[f32], normalize: bool) -> (Sq8Query, f32) {
         assert_eq!(vector.len(), self.dim(), "vector and codec have different dimensions");
         let vector = sane(vector);
@@ -145,6 +72,99 @@ impl Sq8 {
     /// What components are multiplied with before they are encoded.
     fn scale(self, vector: &[f32]) -> f64 {
         if self.metric == Metric::Cosine { f64::from(inverse_norm(vector)) } else { 1.0 }
+    }
+
+    /// Writes `scale * vector` and what else there is of the squared length `rest`.
+    fn write(self, vector: &[f32], scale: f64, rest: f32, row: &mut [u8]) {
+        assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
+        let (codes, behind) = row.split_at_mut(vector.len());
+        behind.fill(0);
+        let mut factors = kernels().encode(vector, scale, codes);
+        factors.energy += rest;
+        factors.write(row);
+    }
+}
+
+impl Sealed for Sq8 {}
+
+impl Codec for Sq8 {
+    type Query = Sq8Query;
+
+    const NAME: &'static str = "codec SQ8";
+
+    fn of(dim: usize, metric: Metric) -> Self {
+        Self::new(dim, metric)
+    }
+
+    fn of_quantizer(quantizer: Quantizer) -> Option<Self> {
+        if let Quantizer::Sq8(codec) = quantizer { Some(codec) } else { None }
+    }
+
+    fn quantizer(&self) -> Quantizer {
+        Quantizer::Sq8(*self)
+    }
+
+    fn dim(&self) -> usize {
+        self.dim as usize
+    }
+
+    fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    fn row_bytes(&self) -> usize {
+        (self.dim() + FACTOR_BYTES).next_multiple_of(ALIGN)
+    }
+
+    fn encode(&self, vector: &[f32], row: &mut [u8]) {
+        assert_eq!(vector.len(), self.dim(), "vector and codec have different dimensions");
+        let vector = sane(vector);
+        self.write(&vector, self.scale(&vector), 0.0, row);
+    }
+
+    fn encode_part(&self, part: &[f32], rest: f32, row: &mut [u8]) {
+        assert_eq!(part.len(), self.dim(), "part and codec have different dimensions");
+        self.write(&sane(part), 1.0, rest, row);
+    }
+
+    fn decode(&self, row: &[u8], out: &mut [f32]) {
+        assert_eq!(out.len(), self.dim(), "vector and codec have different dimensions");
+        assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
+        let factors = Factors::read(row);
+        out.iter_mut().zip(row).for_each(|(x, code)| *x = factors.decode(*code));
+    }
+
+    fn bind(&self, query: &[f32]) -> Sq8Query {
+        assert_eq!(query.len(), self.dim(), "query and codec have different dimensions");
+        let query = sane(query);
+        Sq8Query::of_vector(*self, &query, self.scale(&query), 0.0)
+    }
+
+    fn bind_part(&self, part: &[f32], rest: f32) -> Sq8Query {
+        assert_eq!(part.len(), self.dim(), "part and codec have different dimensions");
+        Sq8Query::of_vector(*self, &sane(part), 1.0, rest)
+    }
+
+    fn bind_row(&self, row: &[u8]) -> Sq8Query {
+        Sq8Query::of_row(*self, row)
+    }
+
+    fn forms_groups(&self) -> bool {
+        matches!(self.metric, Metric::Cosine | Metric::L2)
+    }
+
+    fn nearest_among(
+        store: &Sq8Rows<'_>,
+        rows: &[u32],
+        columns: &[u32],
+        k: usize,
+        give: &mut dyn FnMut(usize, &[Neighbor]),
+    ) {
+        if store.codec().metric == Metric::L1 {
+            by_scoring(store, rows, columns, k, give);
+        } else {
+            cross::nearest_among(store, rows, columns, k, give);
+        }
     }
 }
 

@@ -4,10 +4,11 @@ use vectra_core::memory::prefetch;
 use vectra_core::scorer::keep_nearest;
 use vectra_core::{Metric, Neighbor};
 
+use super::Sq8Rows;
 use super::formula::{ColumnFactors, Side};
 use super::kernel::{Columns, Kernels, TILE_ROWS, kernels};
 use super::row::{BIAS, Factors};
-use super::store::Sq8Rows;
+use crate::codec::Codec;
 
 /// Rows whose memory is asked for while columns are packed.
 const AHEAD: usize = 6;

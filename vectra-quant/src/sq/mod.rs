@@ -14,10 +14,13 @@ mod near;
 mod packed;
 mod query;
 mod row;
-mod store;
 
 pub(crate) use codec::sane;
 pub use codec::{DIM_MAX, Sq8};
 pub(crate) use packed::Packed;
 pub use query::Sq8Query;
-pub use store::{Sq8Rows, Sq8Scorer, Sq8View};
+
+/// Rows of [`Sq8`].
+pub type Sq8Rows<'a> = crate::store::Rows<'a, Sq8>;
+/// A section of rows of [`Sq8`].
+pub type Sq8View = crate::store::View<Sq8>;

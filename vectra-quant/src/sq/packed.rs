@@ -1,9 +1,10 @@
 //! A few rows that every query meets: packed so that one query meets all of them without adding up across registers.
 
+use super::Sq8Rows;
 use super::formula::ColumnFactors;
 use super::kernel::Columns;
 use super::row::Factors;
-use super::store::Sq8Rows;
+use crate::codec::Codec;
 
 /// Rows packed column by column, and their factors kind by kind; for [`Sq8Query::meet`](super::Sq8Query::meet).
 #[derive(Debug, Clone)]

@@ -1,13 +1,13 @@
 //! A query as codes, and the formulas that give distances of codes.
 
 use vectra_core::Metric;
-use vectra_core::memory::prefetch;
 
 use super::codec::Sq8;
 use super::formula::{self, distance};
 use super::kernel::{Kernels, kernels};
 use super::packed::Packed;
 use super::row::{BIAS, Factors};
+use crate::codec::{CodeQuery, Codec};
 
 /// Rows whose integer products are computed before they are turned into distances.
 const BLOCK: usize = 64;
@@ -73,61 +73,6 @@ impl Sq8Query {
         Self { codec, factors, side, kernels: kernels() }
     }
 
-    /// The codec that encoded it.
-    pub fn codec(&self) -> Sq8 {
-        self.codec
-    }
-
-    /// The distance to `row`.
-    ///
-    /// # Panics
-    /// If `row` is not [`Sq8::row_bytes`] long.
-    pub fn score_row(&self, row: &[u8]) -> f32 {
-        assert_eq!(row.len(), self.codec.row_bytes(), "a row has row_bytes bytes");
-        match &self.side {
-            Side::Codes { codes, bias } => {
-                let product = self.kernels.one(codes, &row[..codes.len()]);
-                self.finish(product - bias, &Factors::read(row))
-            }
-            Side::Components(components) => {
-                let Factors { mid, step, .. } = Factors::read(row);
-                self.kernels.manhattan(components, &row[..components.len()], mid, step)
-            }
-        }
-    }
-
-    /// The distances to `out.len()` rows that lie one after the other, at the speed of memory.
-    ///
-    /// # Panics
-    /// If `rows` is not `out.len()` times [`Sq8::row_bytes`] long.
-    pub fn scan(&self, rows: &[u8], out: &mut [f32]) {
-        let stride = self.codec.row_bytes();
-        assert_eq!(Some(rows.len()), out.len().checked_mul(stride), "one result for each row");
-        let mut products = [0; BLOCK];
-        for (rows, out) in rows.chunks(BLOCK * stride).zip(out.chunks_mut(BLOCK)) {
-            match &self.side {
-                Side::Codes { codes, bias } => {
-                    let products = &mut products[..out.len()];
-                    self.kernels.scan(codes, rows, stride, products);
-                    let (products, rest) = products.as_chunks::<4>();
-                    let (some, rest_out) = out.as_chunks_mut::<4>();
-                    let mut rows = rows.chunks_exact(stride).map(Factors::read);
-                    for (out, products) in some.iter_mut().zip(products) {
-                        let rows = [(); 4].map(|()| rows.next().expect("one for each product"));
-                        *out = self.finish_four(products.map(|product| product - bias), &rows);
-                    }
-                    for ((out, product), row) in rest_out.iter_mut().zip(rest).zip(rows) {
-                        *out = self.finish(*product - bias, &row);
-                    }
-                }
-                Side::Components(_) => {
-                    let scores = rows.chunks_exact(stride).map(|row| self.score_row(row));
-                    out.iter_mut().zip(scores).for_each(|(out, score)| *out = score);
-                }
-            }
-        }
-    }
-
     /// The distances to all rows of `packed`, in their order: those of [`scan`](Self::scan), in less time.
     ///
     /// # Panics
@@ -139,43 +84,6 @@ impl Sq8Query {
         self.kernels.row(&codes[..packed.columns.row_len()], &packed.columns, &mut products);
         let side = formula::Side { factors: self.factors, bias: *bias };
         self.kernels.finish(&side, &packed.factors, &products, out);
-    }
-
-    /// Asks for the memory of the rows at `slots` ahead of [`gather`](Self::gather); a slot beyond the rows does no harm.
-    #[inline]
-    pub fn fetch(&self, rows: &[u8], slots: &[u32]) {
-        let stride = self.codec.row_bytes();
-        for slot in slots {
-            let start = (*slot as usize).wrapping_mul(stride);
-            prefetch(rows.get(start..start.wrapping_add(stride)).unwrap_or_default());
-        }
-    }
-
-    /// The distances to the rows at `slots` of `rows`, in their order.
-    ///
-    /// # Panics
-    /// If a slot is beyond the rows or `out` is not as long as `slots`.
-    pub fn gather(&self, rows: &[u8], slots: &[u32], out: &mut [f32]) {
-        assert_eq!(slots.len(), out.len(), "one result for each slot");
-        let stride = self.codec.row_bytes();
-        let row = |slot: u32| &rows[slot as usize * stride..][..stride];
-        let mut products = [0; BLOCK];
-        for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-            match &self.side {
-                Side::Codes { codes, bias } => {
-                    let products = &mut products[..out.len()];
-                    self.kernels.gather(codes, rows, stride, slots, products);
-                    for ((out, product), slot) in out.iter_mut().zip(products).zip(slots) {
-                        *out = self.finish(*product - bias, &Factors::read(row(*slot)));
-                    }
-                }
-                Side::Components(_) => {
-                    for (out, slot) in out.iter_mut().zip(slots) {
-                        *out = self.score_row(row(*slot));
-                    }
-                }
-            }
-        }
     }
 
     /// [`finish`](Self::finish) for four rows, in a form that processors compute side by side.
@@ -203,6 +111,79 @@ impl Sq8Query {
     #[inline]
     fn finish(&self, product: i32, row: &Factors) -> f32 {
         distance(self.codec.metric(), self.codec.dim() as f32, &self.factors, row, product)
+    }
+}
+
+impl CodeQuery for Sq8Query {
+    type Codec = Sq8;
+
+    fn codec(&self) -> Sq8 {
+        self.codec
+    }
+
+    fn score_row(&self, row: &[u8]) -> f32 {
+        assert_eq!(row.len(), self.codec.row_bytes(), "a row has row_bytes bytes");
+        match &self.side {
+            Side::Codes { codes, bias } => {
+                let product = self.kernels.one(codes, &row[..codes.len()]);
+                self.finish(product - bias, &Factors::read(row))
+            }
+            Side::Components(components) => {
+                let Factors { mid, step, .. } = Factors::read(row);
+                self.kernels.manhattan(components, &row[..components.len()], mid, step)
+            }
+        }
+    }
+
+    fn scan(&self, rows: &[u8], out: &mut [f32]) {
+        let stride = self.codec.row_bytes();
+        assert_eq!(Some(rows.len()), out.len().checked_mul(stride), "one result for each row");
+        let mut products = [0; BLOCK];
+        for (rows, out) in rows.chunks(BLOCK * stride).zip(out.chunks_mut(BLOCK)) {
+            match &self.side {
+                Side::Codes { codes, bias } => {
+                    let products = &mut products[..out.len()];
+                    self.kernels.scan(codes, rows, stride, products);
+                    let (products, rest) = products.as_chunks::<4>();
+                    let (some, rest_out) = out.as_chunks_mut::<4>();
+                    let mut rows = rows.chunks_exact(stride).map(Factors::read);
+                    for (out, products) in some.iter_mut().zip(products) {
+                        let rows = [(); 4].map(|()| rows.next().expect("one for each product"));
+                        *out = self.finish_four(products.map(|product| product - bias), &rows);
+                    }
+                    for ((out, product), row) in rest_out.iter_mut().zip(rest).zip(rows) {
+                        *out = self.finish(*product - bias, &row);
+                    }
+                }
+                Side::Components(_) => {
+                    let scores = rows.chunks_exact(stride).map(|row| self.score_row(row));
+                    out.iter_mut().zip(scores).for_each(|(out, score)| *out = score);
+                }
+            }
+        }
+    }
+
+    fn gather(&self, rows: &[u8], slots: &[u32], out: &mut [f32]) {
+        assert_eq!(slots.len(), out.len(), "one result for each slot");
+        let stride = self.codec.row_bytes();
+        let row = |slot: u32| &rows[slot as usize * stride..][..stride];
+        let mut products = [0; BLOCK];
+        for (slots, out) in slots.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            match &self.side {
+                Side::Codes { codes, bias } => {
+                    let products = &mut products[..out.len()];
+                    self.kernels.gather(codes, rows, stride, slots, products);
+                    for ((out, product), slot) in out.iter_mut().zip(products).zip(slots) {
+                        *out = self.finish(*product - bias, &Factors::read(row(*slot)));
+                    }
+                }
+                Side::Components(_) => {
+                    for (out, slot) in out.iter_mut().zip(slots) {
+                        *out = self.score_row(row(*slot));
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -8,11 +8,14 @@ use vectra_core::vector::normalize::inverse_norm;
 use super::kernel::kernels;
 use super::query::Sq4Query;
 use super::row::{self, Factors};
+use crate::codec::Codec;
+use crate::codec::sealed::Sealed;
+use crate::quantizer::Quantizer;
 use crate::sq::{DIM_MAX, sane};
 
 /// Four bits per dimension on levels that lie symmetrically around zero.
 ///
-/// A row of [`row_bytes`](Sq4::row_bytes) bytes, a multiple of 64:
+/// A row of [`row_bytes`](Codec::row_bytes) bytes, a multiple of 64:
 ///
 /// | bytes | content |
 /// |---|---|
@@ -40,39 +43,54 @@ impl Sq4 {
         Self { dim: dim as u32, metric }
     }
 
-    /// Components per vector.
-    pub const fn dim(&self) -> usize {
+    /// The vector as it is encoded: normalised under cosine.
+    fn directed(self, vector: &[f32]) -> Cow<'_, [f32]> {
+        let vector = sane(vector);
+        if self.metric != Metric::Cosine {
+            return vector;
+        }
+        let scale = inverse_norm(&vector);
+        Cow::Owned(vector.iter().map(|x| x * scale).collect())
+    }
+}
+
+impl Sealed for Sq4 {}
+
+/// Under any metric a vector without a component of 1e-36 is encoded as zero.
+impl Codec for Sq4 {
+    type Query = Sq4Query;
+
+    const NAME: &'static str = "codec SQ4";
+
+    fn of(dim: usize, metric: Metric) -> Self {
+        Self::new(dim, metric)
+    }
+
+    fn of_quantizer(quantizer: Quantizer) -> Option<Self> {
+        if let Quantizer::Sq4(codec) = quantizer { Some(codec) } else { None }
+    }
+
+    fn quantizer(&self) -> Quantizer {
+        Quantizer::Sq4(*self)
+    }
+
+    fn dim(&self) -> usize {
         self.dim as usize
     }
 
-    /// How distances are measured.
-    pub const fn metric(&self) -> Metric {
+    fn metric(&self) -> Metric {
         self.metric
     }
 
-    /// Bytes from one row to the next.
-    pub const fn row_bytes(&self) -> usize {
+    fn row_bytes(&self) -> usize {
         row::row_bytes(self.dim())
     }
 
-    /// Writes the code of `vector` to `row`.
-    ///
-    /// Total: a component that is not a number counts as zero and one beyond
-    /// [`MAX_MAGNITUDE`](vectra_core::vector::normalize::MAX_MAGNITUDE) as that; under cosine a vector without a
-    /// direction is encoded as zero, and under any metric one without a component of 1e-36.
-    ///
-    /// # Panics
-    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`row_bytes`](Self::row_bytes).
-    pub fn encode(&self, vector: &[f32], row: &mut [u8]) {
+    fn encode(&self, vector: &[f32], row: &mut [u8]) {
         self.encode_part(&self.directed(vector), 0.0, row);
     }
 
-    /// Writes the code of `part` to `row`: some components of a vector whose others have the squared length `rest` and are
-    /// taken to be at right angles to those of any other vector. Under cosine the vector is normalised already.
-    ///
-    /// # Panics
-    /// As [`encode`](Self::encode).
-    pub(crate) fn encode_part(self, part: &[f32], rest: f32, row: &mut [u8]) {
+    fn encode_part(&self, part: &[f32], rest: f32, row: &mut [u8]) {
         assert_eq!(part.len(), self.dim(), "vector and codec have different dimensions");
         assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
         let mut codes = vec![0; part.len()];
@@ -83,11 +101,7 @@ impl Sq4 {
         Factors { energy, scale: of.scale }.write(row);
     }
 
-    /// Writes the vector that `row` stands for (under cosine: the normalised one) to `out`. Total over any bytes.
-    ///
-    /// # Panics
-    /// If `out` is not [`dim`](Self::dim) long or `row` not [`row_bytes`](Self::row_bytes).
-    pub fn decode(&self, row: &[u8], out: &mut [f32]) {
+    fn decode(&self, row: &[u8], out: &mut [f32]) {
         assert_eq!(out.len(), self.dim(), "vector and codec have different dimensions");
         assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
         let scale = Factors::read(row).scale;
@@ -96,31 +110,18 @@ impl Sq4 {
         out.iter_mut().zip(codes).for_each(|(x, code)| *x = scale * (f32::from(code) - 7.5));
     }
 
-    /// Encodes `query`, to be compared with rows of this codec, of any section.
-    ///
-    /// # Panics
-    /// If `query` is not [`dim`](Self::dim) long.
-    pub fn bind(&self, query: &[f32]) -> Sq4Query {
+    fn bind(&self, query: &[f32]) -> Sq4Query {
         self.bind_part(&self.directed(query), 0.0)
     }
 
-    /// Encodes `part` of a query, as [`encode_part`](Self::encode_part) does.
-    ///
-    /// # Panics
-    /// If `part` is not [`dim`](Self::dim) long.
-    pub(crate) fn bind_part(self, part: &[f32], rest: f32) -> Sq4Query {
+    fn bind_part(&self, part: &[f32], rest: f32) -> Sq4Query {
         assert_eq!(part.len(), self.dim(), "vector and codec have different dimensions");
-        Sq4Query::of_vector(self, &sane(part), rest)
+        Sq4Query::of_vector(*self, &sane(part), rest)
     }
 
-    /// The vector as it is encoded: normalised under cosine.
-    fn directed(self, vector: &[f32]) -> Cow<'_, [f32]> {
-        let vector = sane(vector);
-        if self.metric != Metric::Cosine {
-            return vector;
-        }
-        let scale = inverse_norm(&vector);
-        Cow::Owned(vector.iter().map(|x| x * scale).collect())
+    fn bind_row(&self, row: &[u8]) -> Sq4Query {
+        assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
+        Sq4Query::of_row(*self, row)
     }
 }
 

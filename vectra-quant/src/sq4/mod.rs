@@ -15,8 +15,11 @@ mod kernel;
 mod levels;
 mod query;
 mod row;
-mod store;
 
 pub use codec::Sq4;
 pub use query::Sq4Query;
-pub use store::{Sq4Rows, Sq4Scorer, Sq4View};
+
+/// Rows of [`Sq4`].
+pub type Sq4Rows<'a> = crate::store::Rows<'a, Sq4>;
+/// A section of rows of [`Sq4`].
+pub type Sq4View = crate::store::View<Sq4>;

@@ -1,11 +1,10 @@
 //! A query as codes, and the formulas that give distances of codes.
 
-use vectra_core::memory::prefetch;
-
 use super::codec::Sq4;
 use super::formula::Side;
 use super::kernel::{Kernels, kernels};
 use super::row::{self, Factors};
+use crate::codec::{CodeQuery, Codec};
 
 /// A query, encoded once, that can be compared with any row of the same [`Sq4`].
 ///
@@ -47,47 +46,28 @@ impl Sq4Query {
         let side = Side::new(codec.metric(), spread, sum, 0.5 * scale, energy);
         Self { codec, side, kernels: kernels() }
     }
+}
 
-    /// The codec that encoded it.
-    pub fn codec(&self) -> Sq4 {
+impl CodeQuery for Sq4Query {
+    type Codec = Sq4;
+
+    fn codec(&self) -> Sq4 {
         self.codec
     }
 
-    /// The distance to `row`.
-    ///
-    /// # Panics
-    /// If `row` is not [`Sq4::row_bytes`] long.
-    pub fn score_row(&self, row: &[u8]) -> f32 {
+    fn score_row(&self, row: &[u8]) -> f32 {
         assert_eq!(row.len(), self.codec.row_bytes(), "a row has row_bytes bytes");
         let mut out = [0.0];
         self.scan(row, &mut out);
         out[0]
     }
 
-    /// The distances to `out.len()` rows that lie one after the other, at the speed of memory.
-    ///
-    /// # Panics
-    /// If `rows` is not `out.len()` times [`Sq4::row_bytes`] long.
-    pub fn scan(&self, rows: &[u8], out: &mut [f32]) {
+    fn scan(&self, rows: &[u8], out: &mut [f32]) {
         self.kernels.scan(&self.side, rows, self.codec.row_bytes(), out);
     }
 
-    /// Asks for the memory of the rows at `slots` ahead of [`gather`](Self::gather); a slot beyond the rows does no harm.
     #[inline]
-    pub fn fetch(&self, rows: &[u8], slots: &[u32]) {
-        let stride = self.codec.row_bytes();
-        for slot in slots {
-            let start = (*slot as usize).wrapping_mul(stride);
-            prefetch(rows.get(start..start.wrapping_add(stride)).unwrap_or_default());
-        }
-    }
-
-    /// The distances to the rows at `slots` of `rows`, in their order.
-    ///
-    /// # Panics
-    /// If a slot is beyond the rows or `out` is not as long as `slots`.
-    #[inline]
-    pub fn gather(&self, rows: &[u8], slots: &[u32], out: &mut [f32]) {
+    fn gather(&self, rows: &[u8], slots: &[u32], out: &mut [f32]) {
         self.kernels.gather(&self.side, rows, self.codec.row_bytes(), slots, out);
     }
 }

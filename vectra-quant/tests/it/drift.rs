@@ -3,7 +3,7 @@
 use vectra_core::Metric;
 use vectra_core::distance::reference;
 use vectra_core::testing::oracle::{Oracle, clustered, uniform};
-use vectra_quant::Sq8;
+use vectra_quant::{CodeQuery, Codec, Sq8};
 
 use crate::encode_all;
 

@@ -3,7 +3,7 @@
 use vectra_core::Metric;
 use vectra_core::codec::digest;
 use vectra_core::testing::oracle::uniform;
-use vectra_quant::{Header, Quantizer, Sq4, Sq8};
+use vectra_quant::{Codec, Header, Quantizer, Sq4, Sq8};
 
 use crate::encode_all;
 

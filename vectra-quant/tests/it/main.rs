@@ -6,7 +6,7 @@ mod kernels;
 mod recall;
 mod rows;
 
-use vectra_quant::Sq8;
+use vectra_quant::{Codec, Sq8};
 
 /// The rows of `vectors`, one after the other.
 fn encode_all(sq8: Sq8, vectors: &[f32]) -> Vec<u8> {

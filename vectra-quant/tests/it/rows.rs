@@ -6,7 +6,7 @@ use vectra_core::io::Blob;
 use vectra_core::scorer::{Scorer, VectorStore};
 use vectra_core::testing::oracle::uniform;
 use vectra_core::vector::chunk::chunked;
-use vectra_quant::{Header, Quantizer, Sq8, Sq8Rows, Sq8View};
+use vectra_quant::{CodeQuery, Codec, Header, Quantizer, Sq8, Sq8Rows, Sq8View};
 
 use crate::encode_all;
 

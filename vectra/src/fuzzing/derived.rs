@@ -7,7 +7,7 @@ use vectra_core::index::{AnnIndex, SearchParams};
 use vectra_core::io::Blob;
 use vectra_core::scorer::{Scorer, VectorStore};
 use vectra_hnsw::{Hnsw, HnswView, Params};
-use vectra_quant::{Header, Projection, Quantizer, Sq8, Sq8View};
+use vectra_quant::{CodeQuery, Codec, Header, Projection, Sq4, Sq8, Sq8View, View};
 
 use crate::segment::calibration::{Calibration, Rule, TARGETS, WANTED};
 
@@ -33,7 +33,14 @@ pub(super) fn codes(bytes: &[u8]) {
     let Some((repair, section)) = bytes.split_first() else { return };
     let mut section = section.to_vec();
     repair_sum(&mut section, *repair, 60);
-    let Ok(view) = Sq8View::open_section(&Blob::copy_of(&section)) else { return };
+    let section = Blob::copy_of(&section);
+    score::<Sq8>(&section);
+    score::<Sq4>(&section);
+}
+
+/// Scores some rows, if there are rows of this codec.
+fn score<C: Codec>(section: &Blob) {
+    let Ok(view) = View::<C>::open_section(section) else { return };
     let query = vec![0.5; view.dim()];
     let mut scorer = view.bind(&query);
     for slot in 0..view.len().min(8) as u32 {
@@ -50,9 +57,14 @@ pub(super) fn projection(bytes: &[u8]) {
     let mut section = section.to_vec();
     repair_sum(&mut section, *repair, 60);
     let Ok(projection) = Projection::open_section(&Blob::copy_of(&section)) else { return };
-    let (vector, mut row) = (vec![0.5; projection.dim()], vec![0; projection.codec().row_bytes()]);
-    projection.encode(&vector, &mut row);
-    _ = projection.bind(&vector).score_row(&row);
+    encode_and_score::<Sq8>(&projection);
+    encode_and_score::<Sq4>(&projection);
+}
+
+fn encode_and_score<C: Codec>(projection: &Projection) {
+    let (vector, mut row) = (vec![0.5; projection.dim()], vec![0; projection.codec::<C>().row_bytes()]);
+    projection.encode::<C>(&vector, &mut row);
+    _ = projection.bind::<C>(&vector).score_row(&row);
 }
 
 /// A graph over the rows that its header states, behind the byte that says whether its header's sum is made right.
@@ -101,8 +113,13 @@ pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let behind = |bytes: &[u8]| [&[1], bytes].concat();
     let store = store(60);
     let codec = store.codec();
-    let header = Header { quantizer: Quantizer::Sq8(codec), rows: 3 }.encode();
+    let header = Header { quantizer: codec.quantizer(), rows: 3 }.encode();
     let codes = [&header[..], &store.rows().bytes()[..3 * codec.row_bytes()]].concat();
+    let four = Sq4::new(2, Metric::L2);
+    let header = Header { quantizer: four.quantizer(), rows: 2 }.encode();
+    let mut rows = vec![0; 2 * four.row_bytes()];
+    rows.chunks_exact_mut(four.row_bytes()).for_each(|row| four.encode(&[0.5, -1.0], row));
+    let of_four_bits = [&header[..], &rows].concat();
     let params = Params { m: 4, ef_construction: 8, seed: 1 };
     let graph = Hnsw::build(&store, &params, 1, &|_| true).expect("nobody stops it").encode();
     let directions = [1.0, 0.0, 0.0, 0.0, 0.6, 0.8];
@@ -113,6 +130,7 @@ pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     vec![
         ("calibration", "two_bands", behind(&calibration)),
         ("codes", "three_rows", behind(&codes)),
+        ("codes", "two_rows_of_four_bits", behind(&of_four_bits)),
         ("graph", "sixty_rows", behind(&graph)),
         ("projection", "two_of_three", behind(&projection)),
     ]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vectra_quant::Sq8;
+use vectra_quant::{Codec, Sq8};
 use vectra_wal::Lsn;
 
 use super::attempt::Attempt;

@@ -5,7 +5,7 @@ use std::slice::{from_mut, from_ref};
 use vectra_core::memory::prefetch;
 use vectra_core::query::{Effort, Profile, QueryCtx};
 use vectra_core::{Neighbor, TopK};
-use vectra_quant::{Sq8, Sq8Query};
+use vectra_quant::{CodeQuery, Codec, Sq8, Sq8Query};
 use vectra_tier::ReadBuf;
 use vectra_wal::Lsn;
 

@@ -3,7 +3,7 @@
 use vectra_core::io::Blob;
 use vectra_core::{Metric, Value};
 use vectra_hnsw::{Hnsw, HnswView};
-use vectra_quant::{Coded, Coder, Header, Projection, Quantizer, Sq8, Sq8View};
+use vectra_quant::{Codec, Coded, Coder, Header, Projection, Sq8, Sq8View};
 use vectra_tier::container::WriteError;
 use vectra_tier::{PartRef, PartStore, ReadBuf, Role, SectionKind};
 use vectra_wal::Lsn;
@@ -171,9 +171,9 @@ pub(crate) fn write_codes(store: &dyn PartStore, truth: &Truth, settings: &Setti
     let write_error = |e| Error::write_part(Role::Index, e);
     let coder = coder(truth, settings)?;
     let codec = coder.codec();
-    let header = Header { quantizer: Quantizer::Sq8(codec), rows: truth.rows() }.encode();
+    let header = Header { quantizer: codec.quantizer(), rows: truth.rows() }.encode();
     let mut part = store.writer(Role::Index, truth.rows(), 0).map_err(write_error)?;
-    if let Coder::Projected(projection) = &coder {
+    if let Some(projection) = coder.projection() {
         part.section(PROJECTION, DEFAULT_FIELD, &projection.to_section()).map_err(write_error)?;
     }
     part.begin(CODES, DEFAULT_FIELD);
@@ -190,9 +190,9 @@ pub(crate) fn write_codes(store: &dyn PartStore, truth: &Truth, settings: &Setti
 }
 
 /// How the vectors of a segment are to be encoded: projected where a sample of them says that it pays.
-fn coder(truth: &Truth, settings: &Settings) -> Result<Coder> {
+fn coder(truth: &Truth, settings: &Settings) -> Result<Coder<Sq8>> {
     let (rows, dim, metric) = (truth.rows(), settings.dim as usize, settings.metric);
-    let direct = Coder::Direct(Sq8::new(dim, metric));
+    let direct = Coder::direct(Sq8::new(dim, metric));
     let sampled = Projection::sample_rows(dim) as u32;
     // Beside the fit, the build of a smaller graph is over soon.
     if rows / 3 < sampled || !Projection::is_tried(dim, metric) {
@@ -203,7 +203,7 @@ fn coder(truth: &Truth, settings: &Settings) -> Result<Coder> {
         let slot = (u64::from(i) * u64::from(rows) / u64::from(sampled)) as u32;
         sample.extend(truth.vectors(slot, 1, &mut buf)?.to_f32());
     }
-    Ok(Projection::fit(&sample, dim, metric).map_or(direct, Coder::Projected))
+    Ok(Projection::fit(&sample, dim, metric).map_or(direct, Coder::projected))
 }
 
 /// Builds the graph over the codes of `index`, measures what walks of it find of the rows of `truth`, and writes a part with
@@ -231,10 +231,7 @@ pub(crate) fn write_graph(
     let graph = Blob::copy_of(&bytes);
     drop(bytes);
     let mut sections = vec![(CODES, &codes[..]), (GRAPH, &graph[..])];
-    let projection = match index.coder() {
-        Coder::Projected(projection) => Some(projection.to_section()),
-        Coder::Direct(_) => None,
-    };
+    let projection = index.coder().projection().map(Projection::to_section);
     sections.extend(projection.iter().map(|bytes| (PROJECTION, &bytes[..])));
     let walks = HnswView::open(graph.clone(), index.part.rows())
         .map_err(|e| Error::caused(ErrorKind::Corrupt, "a graph just built does not hold together", e))?;

@@ -9,7 +9,7 @@ use vectra_core::pool::Pool;
 use vectra_core::scorer::{Expansion, Scorer, VectorStore};
 use vectra_core::{Metric, Neighbor};
 use vectra_hnsw::HnswView;
-use vectra_quant::{Coder, Projection, Sq8, Sq8Rows, Sq8View};
+use vectra_quant::{Codec, Coder, Projection, Sq8, Sq8Rows, Sq8View};
 use vectra_tier::{PartHandle, ReadBuf, ReadError, Section};
 
 use super::calibration::{Calibration, first_scale};
@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(crate) struct SealedIndex {
     pub(crate) part: Arc<PartHandle>,
-    coder: Coder,
+    coder: Coder<Sq8>,
     codes: Sq8View,
     graph: Option<HnswView>,
     calibration: Option<Calibration>,
@@ -83,9 +83,9 @@ impl SealedIndex {
         let codes = Sq8View::open_section(&section(CODES)?).map_err(|e| bad("codes", e.into()))?;
         let coder = if part.has(PROJECTION, DEFAULT_FIELD) {
             let projection = Projection::open_section(&section(PROJECTION)?);
-            Coder::Projected(projection.map_err(|e| bad("projection", e.into()))?)
+            Coder::projected(projection.map_err(|e| bad("projection", e.into()))?)
         } else {
-            Coder::Direct(Sq8::new(dim, metric))
+            Coder::direct(Sq8::new(dim, metric))
         };
         let fits = coder.dim() == dim && coder.metric() == metric && codes.codec() == coder.codec();
         if !fits || codes.len() != rows as usize {
@@ -119,11 +119,11 @@ impl SealedIndex {
 
     /// Whether the codes are those of a projection.
     pub(crate) fn is_projected(&self) -> bool {
-        matches!(self.coder, Coder::Projected(_))
+        self.coder.projection().is_some()
     }
 
     /// What made the codes of the vectors.
-    pub(crate) fn coder(&self) -> &Coder {
+    pub(crate) fn coder(&self) -> &Coder<Sq8> {
         &self.coder
     }
 

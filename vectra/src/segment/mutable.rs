@@ -14,7 +14,7 @@ use vectra_core::distance::ElementKind;
 use vectra_core::vector::chunk::{ChunkReader, ChunkWriter, chunked};
 use vectra_core::vector::column::{ColumnReader, ColumnWriter, column};
 use vectra_core::{ItemId, Value};
-use vectra_quant::Sq8;
+use vectra_quant::{Codec, Sq8};
 use vectra_wal::Lsn;
 
 use super::exact::Vectors;

@@ -1,5 +1,6 @@
 //! Every row of a segment, read the ordinary way, and the codes made from its vectors.
 
+use vectra_quant::Codec;
 use vectra_tier::ReadBuf;
 
 use crate::error::{Error, Result};

@@ -1,7 +1,7 @@
 use vectra_core::io::Blob;
 use vectra_core::testing::oracle::clustered;
 use vectra_hnsw::{Hnsw, Params};
-use vectra_quant::{Sq8, Sq8View};
+use vectra_quant::{Codec, Sq8, Sq8View};
 
 use super::nearest::{KEPT, Near};
 use super::trace::{POOLS, SLACKS, case, slacks};

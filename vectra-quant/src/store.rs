@@ -3,37 +3,34 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use vectra_core::Neighbor;
 use vectra_core::codec::DecodeError;
 use vectra_core::io::Blob;
 use vectra_core::pool::Pool;
-use vectra_core::scorer::{Expansion, Scorer, VectorStore, by_scoring, expand_gathered};
-use vectra_core::{Metric, Neighbor};
+use vectra_core::scorer::{Expansion, Scorer, VectorStore, expand_gathered};
 
-use super::codec::Sq8;
-use super::cross;
-use super::query::Sq8Query;
+use crate::codec::{CodeQuery, Codec};
 use crate::format::{FormatError, HEADER_BYTES, Header, check_length};
-use crate::quantizer::Quantizer;
 
 /// Borrowed rows, such as a run of a growing chunk.
 #[derive(Clone, Copy)]
-pub struct Sq8Rows<'a> {
-    codec: Sq8,
+pub struct Rows<'a, C> {
+    codec: C,
     rows: &'a [u8],
 }
 
-impl<'a> Sq8Rows<'a> {
+impl<'a, C: Codec> Rows<'a, C> {
     /// Rows written by `codec`, one after the other.
     ///
     /// # Panics
     /// If `rows` is not a whole number of rows.
-    pub fn new(codec: Sq8, rows: &'a [u8]) -> Self {
+    pub fn new(codec: C, rows: &'a [u8]) -> Self {
         assert_eq!(rows.len() % codec.row_bytes(), 0, "a whole number of rows");
         Self { codec, rows }
     }
 
     /// The codec that wrote the rows.
-    pub fn codec(&self) -> Sq8 {
+    pub fn codec(&self) -> C {
         self.codec
     }
 
@@ -56,20 +53,20 @@ impl<'a> Sq8Rows<'a> {
     ///
     /// # Panics
     /// If another codec bound the query.
-    pub fn scorer(self, query: &'a Sq8Query) -> Sq8Scorer<'a> {
+    pub fn scorer(self, query: &'a C::Query) -> RowScorer<'a, C> {
         assert_eq!(query.codec(), self.codec, "query and rows have different codecs");
-        Sq8Scorer { rows: self, query: Cow::Borrowed(query) }
+        RowScorer { rows: self, query: Cow::Borrowed(query) }
     }
 
     /// Scores with a query of the same codec that is the scorer's own.
-    pub(crate) fn owning_scorer(self, query: Sq8Query) -> Sq8Scorer<'a> {
-        Sq8Scorer { rows: self, query: Cow::Owned(query) }
+    pub(crate) fn owning_scorer(self, query: C::Query) -> RowScorer<'a, C> {
+        RowScorer { rows: self, query: Cow::Owned(query) }
     }
 }
 
-impl VectorStore for Sq8Rows<'_> {
+impl<C: Codec> VectorStore for Rows<'_, C> {
     type Scorer<'a>
-        = Sq8Scorer<'a>
+        = RowScorer<'a, C>
     where
         Self: 'a;
 
@@ -81,16 +78,16 @@ impl VectorStore for Sq8Rows<'_> {
         self.codec.dim()
     }
 
-    fn bind<'a>(&'a self, query: &'a [f32]) -> Sq8Scorer<'a> {
+    fn bind<'a>(&'a self, query: &'a [f32]) -> RowScorer<'a, C> {
         self.owning_scorer(self.codec.bind(query))
     }
 
-    fn bind_slot(&self, slot: u32) -> Sq8Scorer<'_> {
-        self.owning_scorer(Sq8Query::of_row(self.codec, self.row(slot)))
+    fn bind_slot(&self, slot: u32) -> RowScorer<'_, C> {
+        self.owning_scorer(self.codec.bind_row(self.row(slot)))
     }
 
     fn forms_groups(&self) -> bool {
-        matches!(self.codec.metric(), Metric::Cosine | Metric::L2)
+        self.codec.forms_groups()
     }
 
     fn nearest_among(
@@ -100,17 +97,13 @@ impl VectorStore for Sq8Rows<'_> {
         k: usize,
         give: &mut dyn FnMut(usize, &[Neighbor]),
     ) {
-        if self.codec.metric() == Metric::L1 {
-            by_scoring(self, rows, columns, k, give);
-        } else {
-            cross::nearest_among(self, rows, columns, k, give);
-        }
+        C::nearest_among(self, rows, columns, k, give);
     }
 }
 
-impl fmt::Debug for Sq8Rows<'_> {
+impl<C: Codec> fmt::Debug for Rows<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sq8Rows({} rows of {:?})", self.len(), self.codec)
+        write!(f, "Rows({} of {:?})", self.len(), self.codec)
     }
 }
 
@@ -119,14 +112,14 @@ impl fmt::Debug for Sq8Rows<'_> {
 /// Opening checks lengths and the header, not the codes: whatever bytes the rows hold, scoring is safe and total, and
 /// at worst a distance is wrong or not a number.
 #[derive(Clone)]
-pub struct Sq8View {
-    codec: Sq8,
+pub struct View<C> {
+    codec: C,
     rows: Blob,
 }
 
-impl Sq8View {
+impl<C: Codec> View<C> {
     /// Takes `blob` for `rows` rows written by `codec`, without a header.
-    pub fn open(blob: Blob, codec: Sq8, rows: u32) -> Result<Self, FormatError> {
+    pub fn open(blob: Blob, codec: C, rows: u32) -> Result<Self, FormatError> {
         check_length(rows, codec.row_bytes(), blob.len())?;
         Ok(Self { codec, rows: blob })
     }
@@ -134,20 +127,20 @@ impl Sq8View {
     /// Opens a whole section: a [`Header`] and as many rows as it says.
     pub fn open_section(section: &Blob) -> Result<Self, FormatError> {
         let header = Header::decode(section)?;
-        let Quantizer::Sq8(codec) = header.quantizer else {
-            return Err(DecodeError::new(6, "codec SQ8").into());
+        let Some(codec) = C::of_quantizer(header.quantizer) else {
+            return Err(DecodeError::new(6, C::NAME).into());
         };
         let rows = section.slice(HEADER_BYTES..section.len()).expect("a header was read from these bytes");
         Self::open(rows, codec, header.rows)
     }
 
     /// The rows, borrowed.
-    pub fn rows(&self) -> Sq8Rows<'_> {
-        Sq8Rows { codec: self.codec, rows: &self.rows }
+    pub fn rows(&self) -> Rows<'_, C> {
+        Rows { codec: self.codec, rows: &self.rows }
     }
 
     /// The codec that wrote the rows.
-    pub fn codec(&self) -> Sq8 {
+    pub fn codec(&self) -> C {
         self.codec
     }
 
@@ -162,8 +155,8 @@ impl Sq8View {
     }
 }
 
-impl VectorStore for Sq8View {
-    type Scorer<'a> = Sq8Scorer<'a>;
+impl<C: Codec> VectorStore for View<C> {
+    type Scorer<'a> = RowScorer<'a, C>;
 
     fn len(&self) -> usize {
         self.rows().len()
@@ -173,17 +166,17 @@ impl VectorStore for Sq8View {
         self.codec.dim()
     }
 
-    fn bind<'a>(&'a self, query: &'a [f32]) -> Sq8Scorer<'a> {
+    fn bind<'a>(&'a self, query: &'a [f32]) -> RowScorer<'a, C> {
         self.rows().owning_scorer(self.codec.bind(query))
     }
 
-    fn bind_slot(&self, slot: u32) -> Sq8Scorer<'_> {
+    fn bind_slot(&self, slot: u32) -> RowScorer<'_, C> {
         let rows = self.rows();
-        rows.owning_scorer(Sq8Query::of_row(self.codec, rows.row(slot)))
+        rows.owning_scorer(self.codec.bind_row(rows.row(slot)))
     }
 
     fn forms_groups(&self) -> bool {
-        self.rows().forms_groups()
+        self.codec.forms_groups()
     }
 
     fn nearest_among(
@@ -197,20 +190,20 @@ impl VectorStore for Sq8View {
     }
 }
 
-impl fmt::Debug for Sq8View {
+impl<C: Codec> fmt::Debug for View<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sq8View({} rows of {:?}, {:?})", self.len(), self.codec, self.rows)
+        write!(f, "View({} rows of {:?}, {:?})", self.len(), self.codec, self.rows)
     }
 }
 
 /// A query bound to rows of codes. Its distances are estimates; re-rank what it finds by the vectors themselves.
 #[derive(Debug, Clone)]
-pub struct Sq8Scorer<'a> {
-    rows: Sq8Rows<'a>,
-    query: Cow<'a, Sq8Query>,
+pub struct RowScorer<'a, C: Codec> {
+    rows: Rows<'a, C>,
+    query: Cow<'a, C::Query>,
 }
 
-impl Scorer for Sq8Scorer<'_> {
+impl<C: Codec> Scorer for RowScorer<'_, C> {
     fn score(&mut self, slot: u32) -> f32 {
         self.query.score_row(self.rows.row(slot))
     }
