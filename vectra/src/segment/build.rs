@@ -1,14 +1,16 @@
 //! Writing the parts of a sealed segment: rows and metadata (truth), then codes and graph (derived).
 
 use vectra_core::io::Blob;
+use vectra_core::scorer::VectorStore;
 use vectra_core::{Metric, Value};
 use vectra_hnsw::{Hnsw, HnswView};
-use vectra_quant::{Codec, Coded, Coder, Header, Projection, Sq8, Sq8View};
+use vectra_quant::{Codec, Coded, Coder, FormatError, Header, Projection, Sq4View, Sq8, Sq8View};
 use vectra_tier::container::WriteError;
 use vectra_tier::{PartRef, PartStore, ReadBuf, Role, SectionKind};
 use vectra_wal::Lsn;
 
 use super::calibrate::calibrate;
+use super::codes::{Codes, section_of, walked_coder};
 use super::exact::Vectors;
 use super::ids::IdColumn;
 use super::index::SealedIndex;
@@ -218,11 +220,9 @@ pub(crate) fn write_graph(
     threads: usize,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<PartRef> {
-    let section = index.part.section(CODES, DEFAULT_FIELD).map_err(Error::read_part)?;
-    // Verified codes in owned memory: a build reads each one hundreds of times.
-    let codes = section.verified().map_err(Error::read_part)?.to_owned_memory();
-    let view = Sq8View::open_section(&codes)
-        .map_err(|e| Error::caused(ErrorKind::Corrupt, "the codes of a segment cannot be read", e))?;
+    let coder = index.codes().coder8();
+    let codes = codes_to_build_on(index, &coder, truth, threads)?;
+    let view = Sq8View::open_section(&codes).map_err(unreadable_codes)?;
     let graph = Hnsw::build(&view, &settings.graph_params(), threads, progress)
         .map_err(|e| Error::caused(ErrorKind::Unavailable, "the graph was not built", e))?;
     // Two copies of the graph at a time, no more.
@@ -230,22 +230,60 @@ pub(crate) fn write_graph(
     drop(graph);
     let graph = Blob::copy_of(&bytes);
     drop(bytes);
-    let mut sections = vec![(CODES, &codes[..]), (GRAPH, &graph[..])];
-    let projection = index.coder().projection().map(Projection::to_section);
-    sections.extend(projection.iter().map(|bytes| (PROJECTION, &bytes[..])));
     let walks = HnswView::open(graph.clone(), index.part.rows())
         .map_err(|e| Error::caused(ErrorKind::Corrupt, "a graph just built does not hold together", e))?;
-    let coded = Coded::new(index.coder(), view.rows());
-    let table = match calibrate(truth, settings.metric, &coded, &walks, settings.seed, threads) {
+    let (codes, table) = match walked_coder(&coder) {
+        Some(coder) => {
+            drop((view, codes));
+            let codes = section_of(&coder, truth, threads)?;
+            let view = Sq4View::open_section(&codes).map_err(unreadable_codes)?;
+            let table = calibration(truth, &Coded::new(&coder, view.rows()), &walks, settings, threads);
+            (codes, table)
+        }
+        None => {
+            let table = calibration(truth, &Coded::new(&coder, view.rows()), &walks, settings, threads);
+            (codes, table)
+        }
+    };
+    let projection = coder.projection().map(Projection::to_section);
+    let mut sections = vec![(CODES, &codes[..]), (GRAPH, &graph[..])];
+    sections.extend(projection.iter().map(|bytes| (PROJECTION, &bytes[..])));
+    sections.extend(table.as_deref().map(|table| (CALIBRATION, table)));
+    write_part(store, Role::Index, index.part.rows(), &sections)
+}
+
+/// The codes of eight bits that `coder` makes: those of `index`, or made again where it has others.
+fn codes_to_build_on(index: &SealedIndex, coder: &Coder<Sq8>, truth: &Truth, threads: usize) -> Result<Blob> {
+    match index.codes() {
+        Codes::Eight(_) => {
+            let section = index.part.section(CODES, DEFAULT_FIELD).map_err(Error::read_part)?;
+            // Verified codes in owned memory: a build reads each one hundreds of times.
+            Ok(section.verified().map_err(Error::read_part)?.to_owned_memory())
+        }
+        Codes::Four(_) => section_of(coder, truth, threads),
+    }
+}
+
+/// The section of what walks of `graph` find.
+fn calibration<V: VectorStore>(
+    truth: &Truth,
+    codes: &V,
+    graph: &HnswView,
+    settings: &Settings,
+    threads: usize,
+) -> Option<Vec<u8>> {
+    match calibrate(truth, settings.metric, codes, graph, settings.seed, threads) {
         Ok(table) => table.map(|table| table.encode()),
         Err(error) => {
             // The graph is of use without it, and who verifies the rows will find what is wrong with them.
             tracing::warn!(%error, "a graph is not calibrated");
             None
         }
-    };
-    sections.extend(table.as_deref().map(|table| (CALIBRATION, table)));
-    write_part(store, Role::Index, index.part.rows(), &sections)
+    }
+}
+
+fn unreadable_codes(error: FormatError) -> Error {
+    Error::caused(ErrorKind::Corrupt, "the codes of a segment cannot be read", error)
 }
 
 #[cfg(test)]

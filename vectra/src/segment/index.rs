@@ -6,13 +6,14 @@ use vectra_core::admit::{Admit, Bits};
 use vectra_core::index::{AnnIndex, SearchCounts, SearchParams};
 use vectra_core::io::{Blob, Reads};
 use vectra_core::pool::Pool;
-use vectra_core::scorer::{Expansion, Scorer, VectorStore};
+use vectra_core::scorer::{Expansion, Scorer};
 use vectra_core::{Metric, Neighbor};
 use vectra_hnsw::HnswView;
-use vectra_quant::{Codec, Coder, Projection, Sq8, Sq8Rows, Sq8View};
+use vectra_quant::{Codec, Projection};
 use vectra_tier::{PartHandle, ReadBuf, ReadError, Section};
 
 use super::calibration::{Calibration, first_scale};
+use super::codes::{CodeRows, Codes};
 use super::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -20,8 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(crate) struct SealedIndex {
     pub(crate) part: Arc<PartHandle>,
-    coder: Coder<Sq8>,
-    codes: Sq8View,
+    codes: Codes,
     graph: Option<HnswView>,
     calibration: Option<Calibration>,
     verified: bool,
@@ -80,15 +80,14 @@ impl SealedIndex {
             let section = part.section(kind, DEFAULT_FIELD).map_err(Error::read_part)?;
             bytes(&section).map_err(Error::read_part)
         };
-        let codes = Sq8View::open_section(&section(CODES)?).map_err(|e| bad("codes", e.into()))?;
-        let coder = if part.has(PROJECTION, DEFAULT_FIELD) {
+        let projection = if part.has(PROJECTION, DEFAULT_FIELD) {
             let projection = Projection::open_section(&section(PROJECTION)?);
-            Coder::projected(projection.map_err(|e| bad("projection", e.into()))?)
+            Some(projection.map_err(|e| bad("projection", e.into()))?)
         } else {
-            Coder::direct(Sq8::new(dim, metric))
+            None
         };
-        let fits = coder.dim() == dim && coder.metric() == metric && codes.codec() == coder.codec();
-        if !fits || codes.len() != rows as usize {
+        let codes = Codes::open(&section(CODES)?, projection, dim, metric)?;
+        if codes.len() != rows as usize {
             return Err(Error::corrupt("the codes of a segment belong to other vectors"));
         }
         let graph = if part.has(GRAPH, DEFAULT_FIELD) {
@@ -102,7 +101,7 @@ impl SealedIndex {
         } else {
             None
         };
-        Ok(Self { part, coder, codes, graph, calibration, verified: false })
+        Ok(Self { part, codes, graph, calibration, verified: false })
     }
 
     /// Whether what is searched was checked as a whole, where it is.
@@ -119,16 +118,11 @@ impl SealedIndex {
 
     /// Whether the codes are those of a projection.
     pub(crate) fn is_projected(&self) -> bool {
-        self.coder.projection().is_some()
+        self.codes.projection().is_some()
     }
 
-    /// What made the codes of the vectors.
-    pub(crate) fn coder(&self) -> &Coder<Sq8> {
-        &self.coder
-    }
-
-    pub(crate) fn codes(&self) -> Sq8Rows<'_> {
-        self.codes.rows()
+    pub(crate) fn codes(&self) -> &Codes {
+        &self.codes
     }
 
     pub(crate) fn has_graph(&self) -> bool {
@@ -151,17 +145,30 @@ impl SealedIndex {
     pub(crate) fn walk_for<A: Admit>(
         &self,
         query: &[f32],
+        wanted: (usize, f32),
+        admit: &A,
+        scratch: &mut Scratch,
+    ) -> SearchCounts {
+        match &self.codes {
+            Codes::Eight(codes) => self.walk_of_for(codes, query, wanted, admit, scratch),
+            Codes::Four(codes) => self.walk_of_for(codes, query, wanted, admit, scratch),
+        }
+    }
+
+    fn walk_of_for<C: Codec, A: Admit>(
+        &self,
+        codes: &CodeRows<C>,
+        query: &[f32],
         (k, target): (usize, f32),
         admit: &A,
         scratch: &mut Scratch,
     ) -> SearchCounts {
         let (graph, calibration) = (self.graph.as_ref(), self.calibration.as_ref());
         let (graph, calibration) = graph.zip(calibration).expect("the plan asks for what there is");
-        let bound = self.coder.bind(query);
-        let mut scorer = self.codes.rows().scorer(&bound);
-        let scale = first_scale(self.codes.codec().metric(), query);
+        let scale = first_scale(codes.coder.metric(), query);
         let choose = |first: f32| calibration.rule(k, target, first * scale).params(k);
-        graph.search_chosen(&mut scorer, choose, admit, &mut scratch.graph, &mut scratch.found)
+        let query = codes.coder.bind(query);
+        graph.search_chosen(&mut codes.scorer(&query), choose, admit, &mut scratch.graph, &mut scratch.found)
     }
 
     /// The `params.k` nearest admitted slots by their codes, through the graph; into `scratch.found`.
@@ -175,9 +182,23 @@ impl SealedIndex {
         admit: &A,
         scratch: &mut Scratch,
     ) -> SearchCounts {
+        match &self.codes {
+            Codes::Eight(codes) => self.walk_of(codes, query, params, admit, scratch),
+            Codes::Four(codes) => self.walk_of(codes, query, params, admit, scratch),
+        }
+    }
+
+    fn walk_of<C: Codec, A: Admit>(
+        &self,
+        codes: &CodeRows<C>,
+        query: &[f32],
+        params: &SearchParams,
+        admit: &A,
+        scratch: &mut Scratch,
+    ) -> SearchCounts {
         let graph = self.graph.as_ref().expect("the plan asks for a walk only where there is a graph");
-        let query = self.coder.bind(query);
-        let mut scorer = self.codes.rows().scorer(&query);
+        let query = codes.coder.bind(query);
+        let mut scorer = codes.scorer(&query);
         graph.search(&mut scorer, params, admit, &mut scratch.graph, &mut scratch.found)
     }
 
@@ -189,28 +210,41 @@ impl SealedIndex {
         admitted: &Bits,
         scratch: &mut Scratch,
     ) -> SearchCounts {
-        let query = self.coder.bind(query);
-        let mut scorer = self.codes.rows().scorer(&query);
-        let (pool, mut block) = (&mut scratch.pool, [0_u32; 64]);
-        pool.reset(k);
-        let mut slots = admitted.iter();
-        let mut counts = SearchCounts::default();
-        loop {
-            let mut len = 0;
-            for slot in slots.by_ref().take(64) {
-                block[len] = slot;
-                len += 1;
-            }
-            if len == 0 || k == 0 {
-                break;
-            }
-            let expansion = Expansion::whole(block[0], &block[..len]);
-            scorer.fetch(&expansion);
-            scorer.expand(&expansion, pool.bound(), pool);
-            counts.distances += len as u64;
+        match &self.codes {
+            Codes::Eight(codes) => scan(codes, query, k, admitted, scratch),
+            Codes::Four(codes) => scan(codes, query, k, admitted, scratch),
         }
-        scratch.found.clear();
-        scratch.found.extend(pool.iter());
-        counts
     }
+}
+
+fn scan<C: Codec>(
+    codes: &CodeRows<C>,
+    query: &[f32],
+    k: usize,
+    admitted: &Bits,
+    scratch: &mut Scratch,
+) -> SearchCounts {
+    let query = codes.coder.bind(query);
+    let mut scorer = codes.scorer(&query);
+    let (pool, mut block) = (&mut scratch.pool, [0_u32; 64]);
+    pool.reset(k);
+    let mut slots = admitted.iter();
+    let mut counts = SearchCounts::default();
+    loop {
+        let mut len = 0;
+        for slot in slots.by_ref().take(64) {
+            block[len] = slot;
+            len += 1;
+        }
+        if len == 0 || k == 0 {
+            break;
+        }
+        let expansion = Expansion::whole(block[0], &block[..len]);
+        scorer.fetch(&expansion);
+        scorer.expand(&expansion, pool.bound(), pool);
+        counts.distances += len as u64;
+    }
+    scratch.found.clear();
+    scratch.found.extend(pool.iter());
+    counts
 }

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod calibrate;
 pub(crate) mod calibration;
+pub(crate) mod codes;
 pub(crate) mod exact;
 pub(crate) mod ids;
 pub(crate) mod index;

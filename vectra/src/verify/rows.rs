@@ -1,11 +1,9 @@
-//! Every row of a segment, read the ordinary way, and the codes made from its vectors.
+//! Every row of a segment, read the ordinary way.
 
-use vectra_quant::Codec;
 use vectra_tier::ReadBuf;
 
 use crate::error::{Error, Result};
 use crate::manifest::SegmentEntry;
-use crate::segment::index::SealedIndex;
 use crate::segment::truth::Truth;
 
 /// How far a stored norm may be from one computed here, as a share: kernels of other processors add in other orders.
@@ -36,24 +34,6 @@ pub(super) fn check(truth: &Truth, entry: &SegmentEntry) -> Result<()> {
             return Err(Error::corrupt(format!(
                 "the LSN {lsn} of row {slot} is outside its segment's range"
             )));
-        }
-    }
-    Ok(())
-}
-
-/// Encodes every vector again and compares.
-pub(super) fn check_codes(truth: &Truth, index: &SealedIndex, dim: usize) -> Result<()> {
-    const BLOCK: u32 = 1024;
-    let codes = index.codes();
-    let (coder, mut expected) = (index.coder(), vec![0; codes.codec().row_bytes()]);
-    let mut buf = ReadBuf::default();
-    for first in (0..truth.rows()).step_by(BLOCK as usize) {
-        let vectors = truth.vectors(first, BLOCK.min(truth.rows() - first), &mut buf)?.to_f32();
-        for (vector, slot) in vectors.chunks_exact(dim).zip(first..) {
-            coder.encode(vector, &mut expected);
-            if codes.row(slot) != expected {
-                return Err(Error::corrupt(format!("the code of row {slot} is not that of its vector")));
-            }
         }
     }
     Ok(())

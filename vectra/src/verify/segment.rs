@@ -85,7 +85,7 @@ impl Check<'_> {
             unreachable = graph.unreachable().len() as u64;
         }
         if !self.is_skipped([&entry.rows_part, &entry.meta_part]) {
-            rows::check_codes(&self.truth(manifest, entry)?, &index, settings.dim as usize)?;
+            index.codes().check(&self.truth(manifest, entry)?)?;
         }
         Ok(unreachable)
     }

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
+use vectra_core::admit::All;
 use vectra_core::env::OsRng;
+use vectra_core::index::SearchParams;
 use vectra_core::io::{Fs, MemFs};
 use vectra_core::testing::oracle::Dice;
 use vectra_tier::{LocalStore, Mode, ReadBuf};
@@ -106,11 +108,11 @@ fn vectors_that_differ_in_few_directions_are_projected() {
     let (dim, rows, store) = (192, 15_400, store());
     let settings = Settings { metric: Metric::L2, ..Settings::new(dim as u32) };
     let (_, truth, _) = write_vectors(&store, &settings, rows, flat(dim));
-    let part = write_codes(&store, &truth, &settings).expect("room");
-    store.publish(&part).expect("a new name");
-    let index = SealedIndex::open(store.open(&part).expect("just written"), rows, dim, Metric::L2)
-        .expect("own codes");
-    assert_eq!((index.coder().dim(), index.codes().codec().dim()), (192, 48));
+    let index = published(&store, &write_codes(&store, &truth, &settings).expect("room"), &settings);
+    assert_eq!(
+        index.codes().projection().map(|projection| (projection.dim(), projection.kept())),
+        Some((192, 48))
+    );
     assert!(index.codes_are_sound());
     let mut scratch = Scratch::default();
     for slot in (0..rows).step_by(701) {
@@ -122,6 +124,47 @@ fn vectors_that_differ_in_few_directions_are_projected() {
     assert_eq!(scratch.found[0].slot, 9);
     let other = SealedIndex::open(Arc::clone(&index.part), rows, dim, Metric::Cosine).map(|_| ());
     assert!(other.expect_err("codes of another metric").to_string().contains("belong to other vectors"));
+}
+
+/// The part `index`, opened.
+fn published(store: &LocalStore, part: &PartRef, settings: &Settings) -> SealedIndex {
+    store.publish(part).expect("a new name");
+    let handle = store.open(part).expect("just written");
+    SealedIndex::open(Arc::clone(&handle), handle.rows(), settings.dim as usize, settings.metric)
+        .expect("own codes")
+}
+
+#[test]
+fn graphs_over_long_rows_are_walked_on_four_bits() {
+    let (dim, rows, store) = (320, 15_400, store());
+    let settings = Settings { metric: Metric::L2, ..Settings::new(dim as u32) };
+    let vector = |n: u32| {
+        let (mut group, mut own) = (Dice::new(u64::from(n) % 300), Dice::new(u64::from(n) + 1000));
+        let mut component = || group.gaussian() + 0.3 * own.gaussian();
+        (0..dim).map(|j| if j < 236 { component() } else { 0.0 }).collect::<Vec<f32>>()
+    };
+    let (_, truth, _) = write_vectors(&store, &settings, rows, vector);
+    let bare = published(&store, &write_codes(&store, &truth, &settings).expect("room"), &settings);
+    assert_eq!(bare.codes().projection().map(Projection::kept), Some(240));
+    assert!(matches!(bare.codes(), Codes::Eight(_)));
+    let graph_over = |index: &SealedIndex| {
+        let part = write_graph(&store, index, &truth, &settings, 2, &|_| true).expect("room");
+        published(&store, &part, &settings)
+    };
+    let walked = graph_over(&bare);
+    assert!(matches!(walked.codes(), Codes::Four(codes) if codes.coder.codec().row_bytes() == 128));
+    walked.codes().check(&truth).expect("those of the vectors");
+    let (params, mut scratch) = (SearchParams::new(10, 64), Scratch::default());
+    for slot in (0..rows).step_by(701) {
+        walked.walk(&vector(slot), &params, &All, &mut scratch);
+        assert_eq!(scratch.found[0].slot, slot, "nothing is nearer than the row itself");
+    }
+    // Built again where there are only codes of four bits, it is the same.
+    let again = graph_over(&walked);
+    for kind in [CODES, GRAPH, PROJECTION, CALIBRATION] {
+        let section = |index: &SealedIndex| index.part.section(kind, DEFAULT_FIELD).expect("written");
+        assert_eq!(section(&walked).bytes()[..], section(&again).bytes()[..], "{kind:?}");
+    }
 }
 
 #[test]

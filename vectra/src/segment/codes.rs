@@ -1,0 +1,160 @@
+//! The codes of a segment and what made them: of eight bits, from which graphs are built, or of four, on which they are
+//! walked.
+
+use parking_lot::Mutex;
+use vectra_core::Metric;
+use vectra_core::env::in_parallel;
+use vectra_core::io::Blob;
+use vectra_core::scorer::VectorStore;
+use vectra_quant::format::HEADER_BYTES;
+use vectra_quant::{Codec, Coder, Header, Projection, Quantizer, RowScorer, Sq4, Sq8, View};
+use vectra_tier::ReadBuf;
+
+use super::truth::Truth;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Rows of codes that are made or compared at a time.
+const BLOCK: u32 = 1024;
+
+/// Rows of eight bits at least as long are walked on four: with shorter ones a walk does not read fewer lines, or one less and
+/// reads more vectors for it.
+const FOUR_FROM: usize = 256;
+
+/// Rows of one codec and what made them.
+#[derive(Debug)]
+pub(crate) struct CodeRows<C: Codec> {
+    pub(crate) coder: Coder<C>,
+    pub(crate) view: View<C>,
+}
+
+/// The codes of a segment.
+#[derive(Debug)]
+pub(crate) enum Codes {
+    Eight(CodeRows<Sq8>),
+    Four(CodeRows<Sq4>),
+}
+
+impl Codes {
+    /// The codes of a `section`, made of vectors of `dim` components, or of what `projection` makes of these.
+    pub(super) fn open(
+        section: &Blob,
+        projection: Option<Projection>,
+        dim: usize,
+        metric: Metric,
+    ) -> Result<Self> {
+        let header = Header::decode(section).map_err(unreadable)?;
+        match header.quantizer {
+            Quantizer::Sq8(_) => Ok(Self::Eight(CodeRows::open(section, projection, dim, metric)?)),
+            Quantizer::Sq4(_) if metric != Metric::L1 => {
+                Ok(Self::Four(CodeRows::open(section, projection, dim, metric)?))
+            }
+            _ => Err(foreign()),
+        }
+    }
+
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Eight(codes) => codes.view.len(),
+            Self::Four(codes) => codes.view.len(),
+        }
+    }
+
+    /// What vectors go through before they are encoded.
+    pub(crate) fn projection(&self) -> Option<&Projection> {
+        match self {
+            Self::Eight(codes) => codes.coder.projection(),
+            Self::Four(codes) => codes.coder.projection(),
+        }
+    }
+
+    /// What makes codes of eight bits of the same vectors.
+    pub(super) fn coder8(&self) -> Coder<Sq8> {
+        match self {
+            Self::Eight(codes) => codes.coder.clone(),
+            Self::Four(codes) => codes.coder.with_codec(),
+        }
+    }
+
+    /// Encodes every vector of `truth` again and compares.
+    pub(crate) fn check(&self, truth: &Truth) -> Result<()> {
+        match self {
+            Self::Eight(codes) => codes.check(truth),
+            Self::Four(codes) => codes.check(truth),
+        }
+    }
+}
+
+impl<C: Codec> CodeRows<C> {
+    fn open(section: &Blob, projection: Option<Projection>, dim: usize, metric: Metric) -> Result<Self> {
+        let view = View::open_section(section).map_err(unreadable)?;
+        if projection.as_ref().is_some_and(|projection| projection.metric() != metric) {
+            return Err(foreign());
+        }
+        let coder = projection.map_or_else(|| Coder::direct(C::of(dim, metric)), Coder::projected);
+        if coder.dim() != dim || view.codec() != coder.codec() {
+            return Err(foreign());
+        }
+        Ok(Self { coder, view })
+    }
+
+    /// Compares rows with a query that the coder bound.
+    pub(super) fn scorer<'a>(&'a self, query: &'a C::Query) -> RowScorer<'a, C> {
+        self.view.rows().scorer(query)
+    }
+
+    fn check(&self, truth: &Truth) -> Result<()> {
+        let mut buf = ReadBuf::default();
+        let mut expected = vec![0; self.coder.codec().row_bytes()];
+        for first in (0..truth.rows()).step_by(BLOCK as usize) {
+            let vectors = truth.vectors(first, BLOCK.min(truth.rows() - first), &mut buf)?.to_f32();
+            for (vector, slot) in vectors.chunks_exact(self.coder.dim()).zip(first..) {
+                self.coder.encode(vector, &mut expected);
+                if self.view.rows().row(slot) != expected {
+                    return Err(Error::corrupt(format!("the code of row {slot} is not that of its vector")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What makes the codes on which a graph is walked that was built on those of `coder`, if these are others: of four bits,
+/// where that makes long rows half as long, and vectors lie around zero, as projected ones do.
+pub(super) fn walked_coder(coder: &Coder<Sq8>) -> Option<Coder<Sq4>> {
+    let is_long = coder.codec().row_bytes() >= FOUR_FROM;
+    (is_long && coder.projection().is_some()).then(|| coder.with_codec())
+}
+
+/// A section of the codes that `coder` makes of all vectors of `truth`.
+///
+/// # Errors
+/// Where a vector cannot be read.
+pub(super) fn section_of<C: Codec>(coder: &Coder<C>, truth: &Truth, threads: usize) -> Result<Blob> {
+    let codec = coder.codec();
+    let mut section = Header { quantizer: codec.quantizer(), rows: truth.rows() }.encode().to_vec();
+    section.resize(HEADER_BYTES + truth.rows() as usize * codec.row_bytes(), 0);
+    let blocks = section[HEADER_BYTES..].chunks_mut(BLOCK as usize * codec.row_bytes());
+    let blocks = Mutex::new((0..truth.rows()).step_by(BLOCK as usize).zip(blocks));
+    let encode = |_| {
+        let mut buf = ReadBuf::default();
+        loop {
+            let Some((first, rows)) = blocks.lock().next() else { return Ok(()) };
+            let count = (rows.len() / codec.row_bytes()) as u32;
+            let vectors = truth.vectors(first, count, &mut buf)?.to_f32();
+            let rows = rows.chunks_exact_mut(codec.row_bytes());
+            vectors.chunks_exact(coder.dim()).zip(rows).for_each(|(vector, row)| coder.encode(vector, row));
+        }
+    };
+    in_parallel(threads.max(1), encode).into_iter().collect::<Result<()>>()?;
+    drop(blocks);
+    Ok(Blob::copy_of(&section))
+}
+
+fn unreadable(error: vectra_quant::FormatError) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("the codes of a segment cannot be read: {error}"))
+}
+
+fn foreign() -> Error {
+    Error::corrupt("the codes of a segment belong to other vectors")
+}
