@@ -147,7 +147,6 @@ pub(super) fn section_of<C: Codec>(coder: &Coder<C>, truth: &Truth, threads: usi
         }
     };
     in_parallel(threads.max(1), encode).into_iter().collect::<Result<()>>()?;
-    drop(blocks);
     Ok(Blob::copy_of(&section))
 }
 

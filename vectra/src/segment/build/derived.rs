@@ -1,0 +1,138 @@
+//! Writing the derived part of a segment: the codes of its vectors, and the graph over them once there is time for it.
+
+use vectra_core::io::Blob;
+use vectra_core::scorer::VectorStore;
+use vectra_hnsw::{Hnsw, HnswView};
+use vectra_quant::{Codec, Coded, Coder, FormatError, Header, Projection, Sq4View, Sq8, Sq8View};
+use vectra_tier::{PartRef, PartStore, ReadBuf, Role};
+
+use super::write_part;
+use crate::error::{Error, ErrorKind, Result};
+use crate::segment::calibrate::calibrate;
+use crate::segment::codes::{Codes, section_of, walked_coder};
+use crate::segment::index::SealedIndex;
+use crate::segment::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION};
+use crate::segment::truth::Truth;
+use crate::settings::Settings;
+
+/// Encodes every vector of `truth`; the codes alone already make a segment quick to scan.
+pub(crate) fn write_codes(store: &dyn PartStore, truth: &Truth, settings: &Settings) -> Result<PartRef> {
+    const BLOCK: u32 = 1024;
+    let write_error = |e| Error::write_part(Role::Index, e);
+    let coder = coder(truth, settings)?;
+    let codec = coder.codec();
+    let header = Header { quantizer: codec.quantizer(), rows: truth.rows() }.encode();
+    let mut part = store.writer(Role::Index, truth.rows(), 0).map_err(write_error)?;
+    if let Some(projection) = coder.projection() {
+        part.section(PROJECTION, DEFAULT_FIELD, &projection.to_section()).map_err(write_error)?;
+    }
+    part.begin(CODES, DEFAULT_FIELD);
+    part.write(&header).map_err(write_error)?;
+    let (mut codes, mut buf) = (vec![0; BLOCK as usize * codec.row_bytes()], ReadBuf::default());
+    for first in (0..truth.rows()).step_by(BLOCK as usize) {
+        let count = BLOCK.min(truth.rows() - first);
+        let vectors = truth.vectors(first, count, &mut buf)?.to_f32();
+        let rows = vectors.chunks_exact(settings.dim as usize).zip(codes.chunks_exact_mut(codec.row_bytes()));
+        rows.for_each(|(vector, target)| coder.encode(vector, target));
+        part.write(&codes[..count as usize * codec.row_bytes()]).map_err(write_error)?;
+    }
+    part.end().and_then(|()| part.finish()).map_err(write_error)
+}
+
+/// How the vectors of a segment are to be encoded: projected where a sample of them says that it pays.
+fn coder(truth: &Truth, settings: &Settings) -> Result<Coder<Sq8>> {
+    let (rows, dim, metric) = (truth.rows(), settings.dim as usize, settings.metric);
+    let direct = Coder::direct(Sq8::new(dim, metric));
+    let sampled = Projection::sample_rows(dim) as u32;
+    // Beside the fit, the build of a smaller graph is over soon.
+    if rows / 3 < sampled || !Projection::is_tried(dim, metric) {
+        return Ok(direct);
+    }
+    let (mut sample, mut buf) = (Vec::with_capacity(sampled as usize * dim), ReadBuf::default());
+    for i in 0..sampled {
+        let slot = (u64::from(i) * u64::from(rows) / u64::from(sampled)) as u32;
+        sample.extend(truth.vectors(slot, 1, &mut buf)?.to_f32());
+    }
+    Ok(Projection::fit(&sample, dim, metric).map_or(direct, Coder::projected))
+}
+
+/// Builds the graph over the codes of `index`, measures what walks of it find of the rows of `truth`, and writes a part with
+/// all three.
+///
+/// `progress` is told how many rows are done and stops the build by returning false.
+pub(crate) fn write_graph(
+    store: &dyn PartStore,
+    index: &SealedIndex,
+    truth: &Truth,
+    settings: &Settings,
+    threads: usize,
+    progress: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<PartRef> {
+    let coder = index.codes().coder8();
+    let codes = codes_to_build_on(index, &coder, truth, threads)?;
+    let view = Sq8View::open_section(&codes).map_err(unreadable_codes)?;
+    let graph = Hnsw::build(&view, &settings.graph_params(), threads, progress)
+        .map_err(|e| Error::caused(ErrorKind::Unavailable, "the graph was not built", e))?;
+    // Two copies of the graph at a time, no more.
+    let bytes = graph.encode();
+    drop(graph);
+    let graph = Blob::copy_of(&bytes);
+    drop(bytes);
+    let walks = HnswView::open(graph.clone(), index.part.rows())
+        .map_err(|e| Error::caused(ErrorKind::Corrupt, "a graph just built does not hold together", e))?;
+    let (codes, table) = match walked_coder(&coder) {
+        Some(coder) => {
+            drop((view, codes));
+            let codes = section_of(&coder, truth, threads)?;
+            let view = Sq4View::open_section(&codes).map_err(unreadable_codes)?;
+            let table = calibration(truth, &Coded::new(&coder, view.rows()), &walks, settings, threads);
+            (codes, table)
+        }
+        None => {
+            let table = calibration(truth, &Coded::new(&coder, view.rows()), &walks, settings, threads);
+            (codes, table)
+        }
+    };
+    let projection = coder.projection().map(Projection::to_section);
+    let mut sections = vec![(CODES, &codes[..]), (GRAPH, &graph[..])];
+    sections.extend(projection.iter().map(|bytes| (PROJECTION, &bytes[..])));
+    sections.extend(table.as_deref().map(|table| (CALIBRATION, table)));
+    write_part(store, Role::Index, index.part.rows(), &sections)
+}
+
+/// The codes of eight bits that `coder` makes: those of `index`, or made again where it has others.
+fn codes_to_build_on(index: &SealedIndex, coder: &Coder<Sq8>, truth: &Truth, threads: usize) -> Result<Blob> {
+    match index.codes() {
+        Codes::Eight(_) => {
+            let section = index.part.section(CODES, DEFAULT_FIELD).map_err(Error::read_part)?;
+            // Verified codes in owned memory: a build reads each one hundreds of times.
+            Ok(section.verified().map_err(Error::read_part)?.to_owned_memory())
+        }
+        Codes::Four(_) => section_of(coder, truth, threads),
+    }
+}
+
+/// The section of what walks of `graph` find.
+fn calibration<V: VectorStore>(
+    truth: &Truth,
+    codes: &V,
+    graph: &HnswView,
+    settings: &Settings,
+    threads: usize,
+) -> Option<Vec<u8>> {
+    match calibrate(truth, settings.metric, codes, graph, settings.seed, threads) {
+        Ok(table) => table.map(|table| table.encode()),
+        Err(error) => {
+            // The graph is of use without it, and who verifies the rows will find what is wrong with them.
+            tracing::warn!(%error, "a graph is not calibrated");
+            None
+        }
+    }
+}
+
+fn unreadable_codes(error: FormatError) -> Error {
+    Error::caused(ErrorKind::Corrupt, "the codes of a segment cannot be read", error)
+}
+
+#[cfg(test)]
+mod tests;
