@@ -77,7 +77,8 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Strategy {
                 (rule.ef as usize, rule.depth as usize)
             }
         },
-        _ => (facts.ef_default, rerank),
+        // A pool no wider than the answer would leave the re-rank nothing to choose from.
+        _ => (facts.ef_default.max(facts.k + facts.k / 4), rerank),
     };
     let ef_search = ef.max(facts.k);
     Strategy::GraphWalk { ef_search, rerank: rerank.min(ef_search) }
@@ -158,6 +159,11 @@ mod tests {
         assert_eq!(
             plan(&Facts { effort: Effort::Ef(16), ..WIDE }),
             Strategy::GraphWalk { ef_search: 16, rerank: 16 }
+        );
+        assert_eq!(
+            plan(&Facts { k: 100, ..WIDE }),
+            Strategy::GraphWalk { ef_search: 125, rerank: 125 },
+            "wider than the answer"
         );
         assert_eq!(
             plan(&Facts { is_projected: true, ..WIDE }),
