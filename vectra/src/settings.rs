@@ -36,7 +36,7 @@ pub struct Settings {
     pub m: usize,
     /// Width of the candidate pool while a graph is built.
     pub ef_construction: usize,
-    /// Width of the candidate pool of a query, unless it says otherwise itself.
+    /// Width of the candidate pool of a query, unless it says otherwise itself; 5/4 of the hits it wants where that is more.
     pub ef_search: usize,
     /// Rows a shard collects in memory before they are sealed into a segment.
     pub seal_rows: u32,
