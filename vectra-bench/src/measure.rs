@@ -1,9 +1,11 @@
-//! Percentiles, resident memory, folder sizes and the machine's read bandwidth.
+//! Percentiles, resident memory, folder sizes and plain reading.
 
 use std::hint::black_box;
 use std::io;
 use std::path::Path;
 use std::time::Instant;
+
+use vectra_core::memory::AlignedBuf;
 
 /// The `share`-th quantile (0 to 1) of `sorted`, between two samples where it falls between them.
 ///
@@ -71,58 +73,50 @@ pub(crate) fn folder_bytes(folder: &Path) -> io::Result<u64> {
     Ok(total)
 }
 
-/// How fast one thread reads memory, in bytes per second.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bandwidth {
-    pub(crate) best: f64,
-    pub(crate) median: f64,
+/// The middle one of some rates, of which there is at least one.
+pub(crate) fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
 }
 
-/// Passes over the buffer that count.
-const PASSES: usize = 9;
 /// The largest buffer read: beyond it no cache helps any more.
 const BUFFER_BYTES_MAX: u64 = 1 << 30;
 /// Words read per step, each into a sum of its own, so that no addition waits for the one before it.
 const SUMS: usize = 16;
 
-/// Plain reading, by one thread, of a resident buffer.
+/// Plain reading, by one thread, of a resident buffer in huge pages where the system has them.
 ///
-/// A pass reads the buffer in two ways and the faster one counts: summing its words, whose loads are as wide as the
-/// build's target allows, and comparing its halves, whose loads are as wide as the C library finds the machine to
-/// be. The bound a scan is held against must not be lower because this program was built for an older machine.
+/// There are several [`WAYS`](Reading::WAYS) to do it, and the fastest is what a scan is held against, which must not be lower
+/// because this program was built for an older machine: summing words takes loads as wide as the build's target allows,
+/// comparing halves takes them as wide as the C library finds the machine to be.
 pub(crate) struct Reading {
-    buffer: Vec<u64>,
+    buffer: AlignedBuf,
 }
 
 impl Reading {
+    /// Summing from the front, summing both halves at once, comparing them.
+    pub(crate) const WAYS: [fn(&[u64]) -> u64; 3] =
+        [sum, sum_of_halves, |words| halves_are_equal(words).into()];
+
     /// A buffer of `bytes` (rounded up; at most 1 GiB).
     pub(crate) fn new(bytes: u64) -> Self {
         let words =
             (bytes.min(BUFFER_BYTES_MAX) as usize).div_ceil(8).next_multiple_of(2 * SUMS).max(2 * SUMS);
-        let half: Vec<u64> =
-            (0..words as u64 / 2).map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-        Self { buffer: half.repeat(2) }
+        let mut buffer = AlignedBuf::zeroed(words * 8);
+        let all = buffer.as_pod_mut::<u64>().expect("whole words that start at a line");
+        for (i, word) in all.iter_mut().enumerate() {
+            *word = ((i % (words / 2)) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        Self { buffer }
     }
 
-    /// One pass, in bytes per second.
-    pub(crate) fn pass(&self) -> f64 {
-        let summing = Instant::now();
-        black_box(sum(black_box(&self.buffer)));
-        let summing = summing.elapsed();
-        let comparing = Instant::now();
-        black_box(halves_are_equal(black_box(&self.buffer)));
-        let seconds = summing.min(comparing.elapsed()).as_secs_f64().max(f64::MIN_POSITIVE);
-        (self.buffer.len() * 8) as f64 / seconds
+    /// One pass in one way, in bytes per second.
+    pub(crate) fn pass(&self, way: fn(&[u64]) -> u64) -> f64 {
+        let words = self.buffer.as_pod::<u64>().expect("whole words that start at a line");
+        let start = Instant::now();
+        black_box(way(black_box(words)));
+        self.buffer.len() as f64 / start.elapsed().as_secs_f64().max(f64::MIN_POSITIVE)
     }
-}
-
-/// Measures plain reading of a buffer of `bytes`; see [`Reading`].
-pub(crate) fn read_bandwidth(bytes: u64) -> Bandwidth {
-    let reading = Reading::new(bytes);
-    reading.pass();
-    let mut rates: Vec<f64> = (0..PASSES).map(|_| reading.pass()).collect();
-    rates.sort_by(f64::total_cmp);
-    Bandwidth { best: rates[PASSES - 1], median: rates[PASSES / 2] }
 }
 
 /// The sum of all words; their number is a multiple of [`SUMS`].
@@ -131,6 +125,18 @@ fn sum(words: &[u64]) -> u64 {
     for step in words.as_chunks::<SUMS>().0 {
         for (sum, word) in sums.iter_mut().zip(step) {
             *sum = sum.wrapping_add(*word);
+        }
+    }
+    sums.iter().fold(0, |all, sum| all.wrapping_add(*sum))
+}
+
+/// The same, of both halves at once: two places further apart than a page keep more of the memory busy.
+fn sum_of_halves(words: &[u64]) -> u64 {
+    let (first, second) = words.split_at(words.len() / 2);
+    let mut sums = [0_u64; SUMS];
+    for (a, b) in first.as_chunks::<SUMS>().0.iter().zip(second.as_chunks::<SUMS>().0) {
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum = sum.wrapping_add(*a).wrapping_add(*b);
         }
     }
     sums.iter().fold(0, |all, sum| all.wrapping_add(*sum))
@@ -196,13 +202,26 @@ mod tests {
         let words: Vec<u64> = (1..=64).collect();
         assert_eq!(sum(&words), 64 * 65 / 2);
         assert_eq!(sum(&[u64::MAX; 32]), u64::MAX.wrapping_mul(32));
+        assert_eq!(
+            (sum_of_halves(&words), sum_of_halves(&[u64::MAX; 32])),
+            (64 * 65 / 2, u64::MAX.wrapping_mul(32))
+        );
         assert!(!halves_are_equal(&words) && halves_are_equal(&words.repeat(2)));
         assert!(!halves_are_equal(&[1, 2, 3, 1, 2, 4]));
     }
 
     #[test]
-    fn the_best_pass_is_no_slower_than_the_median() {
-        let found = read_bandwidth(100_000);
-        assert!(found.median > 0.0 && found.best >= found.median, "{found:?}");
+    fn every_way_reads_all_of_the_buffer() {
+        let reading = Reading::new(100_000);
+        assert!((100_000..100_500).contains(&reading.buffer.len()));
+        let words = reading.buffer.as_pod::<u64>().expect("whole words");
+        let all = words.iter().fold(0_u64, |all, word| all.wrapping_add(*word));
+        assert_eq!(Reading::WAYS.map(|way| way(words)), [all, all, 1]);
+        assert!(Reading::WAYS.iter().all(|way| reading.pass(*way) > 0.0));
+    }
+
+    #[test]
+    fn the_median_is_the_middle_one() {
+        assert!((median(vec![3.0, 1.0, 9.0]) - 3.0).abs() < 1e-9 && (median(vec![2.0]) - 2.0).abs() < 1e-9);
     }
 }

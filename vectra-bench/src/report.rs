@@ -1,10 +1,10 @@
 //! What was measured: as a table for people, as JSON for programs.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Formatter, Write as _};
 
 use serde::Serialize;
 
-use crate::measure::Resident;
+use crate::measure::{Resident, median};
 
 /// Everything one run measured. Times are seconds, sizes bytes; `null` is what was not, or cannot be, measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,17 +61,56 @@ pub(crate) struct Point {
     pub(crate) exact_reads: f64,
 }
 
-/// The exact scan against plain reading, in bytes per second.
+/// The exact scan against plain reading of as many bytes, both by one thread; medians.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct ExactScan {
     /// Size of the stored vectors.
     pub(crate) bytes: u64,
-    /// That size over the median time of a query.
-    pub(crate) bytes_per_s: f64,
-    /// One thread, best pass over a buffer of that size.
-    pub(crate) bandwidth_best: f64,
-    /// The median pass.
-    pub(crate) bandwidth_median: f64,
+    /// In turns, so that neither finds anything in a cache that has no room for both.
+    pub(crate) by_turns: Rates,
+    /// Each after its own kind, as queries that follow each other.
+    pub(crate) repeated: Rates,
+}
+
+/// What is read in a second, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Rates {
+    /// By a query, of stored vectors.
+    pub(crate) scan: f64,
+    /// Of a buffer, in the way that is the fastest.
+    pub(crate) reading: f64,
+}
+
+impl ExactScan {
+    /// The medians of some measurements, of which there is at least one.
+    pub(crate) fn median(all: &[Self]) -> Self {
+        let middle = |of: &dyn Fn(&Self) -> f64| median(all.iter().map(of).collect());
+        Self {
+            bytes: all[0].bytes,
+            by_turns: Rates { scan: middle(&|s| s.by_turns.scan), reading: middle(&|s| s.by_turns.reading) },
+            repeated: Rates { scan: middle(&|s| s.repeated.scan), reading: middle(&|s| s.repeated.reading) },
+        }
+    }
+}
+
+impl Display for ExactScan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self { bytes, by_turns, repeated } = self;
+        write!(f, "exact scan of {}: {by_turns}; repeated {repeated}", mebibytes(Some(*bytes)))
+    }
+}
+
+impl Display for Rates {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self { scan, reading } = self;
+        write!(
+            f,
+            "{:.1} GB/s, plain reading {:.1} ({:.0} %)",
+            scan / 1e9,
+            reading / 1e9,
+            100.0 * scan / reading
+        )
+    }
 }
 
 impl Report {
@@ -114,18 +153,7 @@ impl Report {
             writeln!(out, "\nreach=R: the first half of the queries chose ef, the second half measured it")?;
         }
         if let Some(scan) = &self.exact_scan {
-            let giga = |rate: f64| rate / 1e9;
-            let share = |whole: f64| 100.0 * scan.bytes_per_s / whole;
-            writeln!(
-                out,
-                "\nexact scan: {:.2} GB/s over {}; plain reading by one thread: best {:.2} GB/s ({:.0} %), median {:.2} ({:.0} %)",
-                giga(scan.bytes_per_s),
-                mebibytes(Some(scan.bytes)),
-                giga(scan.bandwidth_best),
-                share(scan.bandwidth_best),
-                giga(scan.bandwidth_median),
-                share(scan.bandwidth_median),
-            )?;
+            writeln!(out, "\n{scan}")?;
         }
         Ok(())
     }
@@ -210,11 +238,11 @@ mod tests {
 
     #[test]
     fn the_scan_is_set_against_the_bandwidth() {
-        let exact_scan =
-            Some(ExactScan { bytes: 1 << 20, bytes_per_s: 6e9, bandwidth_best: 10e9, bandwidth_median: 8e9 });
-        let text = Report { exact_scan, ..report() }.table();
-        let expected =
-            "6.00 GB/s over 1.0 MiB; plain reading by one thread: best 10.00 GB/s (60 %), median 8.00 (75 %)";
+        let rates = |scan, reading| Rates { scan, reading };
+        let scan = |by_turns| ExactScan { bytes: 1 << 20, by_turns, repeated: rates(6e9, 8e9) };
+        let three = [4e9, 9e9, 5e9].map(|rate| scan(rates(rate, 10e9)));
+        let text = Report { exact_scan: Some(ExactScan::median(&three)), ..report() }.table();
+        let expected = "exact scan of 1.0 MiB: 5.0 GB/s, plain reading 10.0 (50 %); repeated 6.0 GB/s, plain reading 8.0 (75 %)";
         assert!(text.contains(expected), "{text}");
         assert!(!text.contains("half of the queries"), "{text}");
     }

@@ -1,20 +1,65 @@
 //! The exact scan against what the machine can read.
 
+use std::time::Instant;
+
 use vectra::Index;
 
-use crate::measure::read_bandwidth;
-use crate::report::{ExactScan, Point};
+use crate::Outcome;
+use crate::measure::{Reading, median};
+use crate::report::{ExactScan, Rates};
 
-/// Sets the exact `point` of `index` against plain reading of as many bytes.
-pub(super) fn against_bandwidth(index: &Index, point: &Point) -> ExactScan {
-    let settings = index.settings();
-    let bytes = scanned_bytes(index.stats().items, settings.dim, settings.element.size());
-    let bandwidth = read_bandwidth(bytes);
-    ExactScan {
-        bytes,
-        bytes_per_s: bytes as f64 / (point.p50_us / 1e6),
-        bandwidth_best: bandwidth.best,
-        bandwidth_median: bandwidth.median,
+/// An index whose exact scans take turns with plain reading of as many bytes, all by the calling thread.
+pub(super) struct Turns<'a> {
+    index: &'a Index,
+    queries: &'a [&'a [f32]],
+    k: usize,
+    bytes: u64,
+    reading: Reading,
+    asked: usize,
+}
+
+impl<'a> Turns<'a> {
+    /// There is at least one query.
+    pub(super) fn new(index: &'a Index, queries: &'a [&'a [f32]], k: usize) -> Self {
+        let settings = index.settings();
+        let bytes = scanned_bytes(index.stats().items, settings.dim, settings.element.size());
+        Self { index, queries, k, bytes, reading: Reading::new(bytes), asked: 0 }
+    }
+
+    /// So many turns, at least one; medians.
+    pub(super) fn take(&mut self, turns: usize) -> Outcome<ExactScan> {
+        Ok(ExactScan { bytes: self.bytes, by_turns: self.by_turns(turns)?, repeated: self.repeated(turns)? })
+    }
+
+    /// Whatever either leaves in a cache, the other drives out: what does not fit a cache twice comes from memory.
+    fn by_turns(&mut self, turns: usize) -> Outcome<Rates> {
+        let (mut scans, mut readings) = (Vec::new(), Reading::WAYS.map(|_| Vec::new()));
+        for _ in 0..turns {
+            for (way, rates) in Reading::WAYS.into_iter().zip(&mut readings) {
+                scans.push(self.scan()?);
+                rates.push(self.reading.pass(way));
+            }
+        }
+        Ok(Rates { scan: median(scans), reading: readings.map(median).into_iter().fold(0.0, f64::max) })
+    }
+
+    /// One scan after the other, and one pass over the buffer after the other, of which the fastest of each turn counts: a
+    /// cache may have some of it still.
+    fn repeated(&mut self, turns: usize) -> Outcome<Rates> {
+        self.scan()?;
+        let scans = (0..turns).map(|_| self.scan()).collect::<Outcome<_>>()?;
+        let pass = |_| Reading::WAYS.map(|way| self.reading.pass(way)).into_iter().fold(0.0, f64::max);
+        pass(0);
+        Ok(Rates { scan: median(scans), reading: median((0..turns).map(pass).collect()) })
+    }
+
+    /// Another query, in bytes per second.
+    fn scan(&mut self) -> Outcome<f64> {
+        let query = self.queries[self.asked % self.queries.len()];
+        self.asked += 1;
+        let start = Instant::now();
+        self.index.query(query).top_k(self.k).without_metadata().exact().run()?;
+        Ok(self.bytes as f64 / start.elapsed().as_secs_f64().max(f64::MIN_POSITIVE))
     }
 }
 

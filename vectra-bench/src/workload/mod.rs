@@ -33,6 +33,8 @@ pub(crate) use unsealed::unsealed;
 
 /// The largest effort that a search for a recall tries.
 const EF_MAX: usize = 65_536;
+/// Turns of exact scans with plain reading.
+const SCAN_TURNS: usize = 33;
 
 /// An index that was just opened, and how long that took.
 struct Opened {
@@ -64,7 +66,7 @@ pub(crate) fn ann(args: &AnnArgs) -> Outcome<Report> {
     if args.exact {
         let progress = Progress::new("measuring the exact scan");
         let point = asker.point(0..queries.len(), Effort::Exact, "exact".to_owned(), &mut judge)?;
-        exact_scan = Some(exact::against_bandwidth(&index, &point));
+        exact_scan = Some(exact::Turns::new(&index, &queries, args.k).take(SCAN_TURNS)?);
         drop(progress);
         points.push(point);
     }

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use vectra::{Builder, Index};
 
+use super::exact::Turns;
 use super::progress::Progress;
 use super::query::{Asker, Effort, Queries};
 use crate::Outcome;
 use crate::args::ThroughputArgs;
-use crate::measure::Reading;
+use crate::measure::median;
+use crate::report::ExactScan;
 
 /// How many queries are asked together.
 const TOGETHER: [usize; 5] = [1, 4, 16, 64, 256];
-/// Single exact queries of a round.
-const ALONE: usize = 4;
+/// Turns that single exact queries and plain reading take in a round.
+const TURNS: usize = 3;
 /// Components of the kernel's vectors, and how many it has of them: they fit the second-level cache.
 const KERNEL: (usize, usize) = (384, 256);
 /// How long a kernel loop runs.
@@ -32,14 +34,8 @@ pub(crate) struct ThroughputReport {
 /// Exact scans by one thread.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Exact {
-    /// Size of the stored vectors.
-    pub(crate) bytes: u64,
-    /// What a single query reads of them in a second.
-    pub(crate) bytes_per_s: f64,
-    /// What plain reading of a buffer of that size reaches.
-    pub(crate) bandwidth: f64,
-    /// The first over the second, in the same round.
-    pub(crate) share: f64,
+    /// One query after the other, against plain reading.
+    pub(crate) scan: ExactScan,
     /// So many queries at once, and how many of them are answered in a second.
     pub(crate) together: Vec<(usize, f64)>,
 }
@@ -72,11 +68,9 @@ impl ThroughputReport {
         let pairs =
             [("calls", scaling.calls), ("together", scaling.together), ("kernel", scaling.kernel)].map(pair);
         format!(
-            "medians of {rounds} rounds\nexact, one query: {:.1} GB/s, plain reading {:.1}: {:.2} of it\n{}\
+            "medians of {rounds} rounds\n{}\n{}\
              per second, one thread and {}:\n{}against the kernel: calls {:.3}, together {:.3}\n",
-            exact.bytes_per_s / 1e9,
-            exact.bandwidth / 1e9,
-            exact.share,
+            exact.scan,
             exact.together.iter().map(together).collect::<Vec<_>>().concat(),
             scaling.threads,
             pairs.concat(),
@@ -88,8 +82,7 @@ impl ThroughputReport {
 
 /// One round of everything.
 struct Round {
-    bytes_per_s: f64,
-    bandwidth: f64,
+    scan: ExactScan,
     together: [f64; TOGETHER.len()],
     calls: (f64, f64),
     walks: (f64, f64),
@@ -102,29 +95,20 @@ pub(crate) fn throughput(args: &ThroughputArgs) -> Outcome<ThroughputReport> {
     let queries = queries.all();
     let index = Builder::new().open(&args.index)?;
     index.wait_optimized()?;
-    let settings = index.settings();
-    let bytes = index.stats().items * u64::from(settings.dim) * settings.element.size() as u64;
-    let reading = Reading::new(bytes);
-    let measured = Measured { index: &index, queries: &queries, args, bytes, reading };
+    let mut turns = Turns::new(&index, &queries, args.k);
+    let measured = Measured { index: &index, queries: &queries, args };
     let mut rounds = Vec::with_capacity(args.rounds);
-    measured.round()?;
+    measured.round(&mut turns)?;
     for number in 0..args.rounds {
         let _progress = Progress::new(format!("round {number}"));
-        rounds.push(measured.round()?);
+        rounds.push(measured.round(&mut turns)?);
     }
-    let median = |of: &dyn Fn(&Round) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
+    let median = |of: &dyn Fn(&Round) -> f64| median(rounds.iter().map(of).collect());
     let scale = |(one, all): (f64, f64)| all / one;
     let report = ThroughputReport {
         rounds: args.rounds,
         exact: Exact {
-            bytes,
-            bytes_per_s: median(&|r| r.bytes_per_s),
-            bandwidth: median(&|r| r.bandwidth),
-            share: median(&|r| r.bytes_per_s / r.bandwidth),
+            scan: ExactScan::median(&rounds.iter().map(|round| round.scan).collect::<Vec<_>>()),
             together: (0..TOGETHER.len()).map(|i| (TOGETHER[i], median(&|r| r.together[i]))).collect(),
         },
         scaling: Scaling {
@@ -145,19 +129,11 @@ struct Measured<'a> {
     index: &'a Index,
     queries: &'a [&'a [f32]],
     args: &'a ThroughputArgs,
-    bytes: u64,
-    reading: Reading,
 }
 
 impl Measured<'_> {
-    fn round(&self) -> Outcome<Round> {
-        let bandwidth = (0..ALONE).map(|_| self.reading.pass()).fold(0.0, f64::max);
-        let mut alone = f64::INFINITY;
-        for query in self.queries.iter().take(ALONE) {
-            let start = Instant::now();
-            self.index.query(query).top_k(self.args.k).without_metadata().exact().run()?;
-            alone = alone.min(start.elapsed().as_secs_f64());
-        }
+    fn round(&self, turns: &mut Turns<'_>) -> Outcome<Round> {
+        let scan = turns.take(TURNS)?;
         let mut together = [0.0; TOGETHER.len()];
         for (qps, count) in together.iter_mut().zip(TOGETHER) {
             let queries: Vec<&[f32]> = self.queries.iter().cycle().take(count).copied().collect();
@@ -165,8 +141,7 @@ impl Measured<'_> {
         }
         let threads = self.args.threads;
         Ok(Round {
-            bytes_per_s: self.bytes as f64 / alone,
-            bandwidth,
+            scan,
             together,
             kernel: (kernel(1), kernel(threads)),
             calls: (self.calls(1)?, self.calls(threads)?),

@@ -48,7 +48,7 @@ fn throughput_is_told_of_many_at_once_and_of_threads() {
     let counts: Vec<f64> =
         report["exact"]["together"].as_array().expect("pairs").iter().map(|pair| number(&pair[0])).collect();
     assert_eq!(counts, [1.0, 4.0, 16.0, 64.0, 256.0]);
-    assert!(number(&report["exact"]["share"]) > 0.0);
+    assert!(number(&report["exact"]["scan"]["by_turns"]["reading"]) > 0.0);
     for name in ["calls", "together", "kernel"] {
         assert!(
             number(&report["scaling"][name][0]) > 0.0 && number(&report["scaling"][name][1]) > 0.0,

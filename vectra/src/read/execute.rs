@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use vectra_core::admit::{All, Bits};
 use vectra_core::index::{SearchCounts, SearchParams};
+use vectra_core::memory::prefetch;
 use vectra_core::query::{Profile, Query, QueryCtx};
 use vectra_core::{Filter, Metric, Neighbor, TopK};
 use vectra_tier::ReadBuf;
@@ -276,12 +277,21 @@ fn exact_live(
     for first in (0..truth.rows()).step_by(BLOCK as usize) {
         let count = BLOCK.min(truth.rows() - first);
         let out = &mut distances[..count as usize];
-        let norms = norms.get(first as usize..(first + count) as usize).unwrap_or_default();
+        let norms = norms_of_block(norms, first, count);
         bound.exact.scan(truth.vectors(first, count, &mut buf)?, norms, out);
         offer(first, out, top, |slot| !view.tombstones.contains(slot));
     }
     profile.exact_reads += u64::from(truth.rows());
     Ok(())
+}
+
+/// The norms of `count` rows from `first` on, if there are any. As many beyond them are asked for, so that the next block need
+/// not wait for them.
+pub(crate) fn norms_of_block(norms: &[f32], first: u32, count: u32) -> &[f32] {
+    let (first, count) = (first as usize, count as usize);
+    let (block, later) = norms.get(first..).unwrap_or_default().split_at_checked(count).unwrap_or_default();
+    prefetch(&later[..later.len().min(count)]);
+    block
 }
 
 /// Offers the admitted of neighbouring rows, the first of which stands in the slot `first`, to `top`.
@@ -312,5 +322,19 @@ pub(crate) fn any_within(distances: &[f32], bound: f32) -> bool {
         // Of known length, so that it takes a few instructions for all.
         Some(all) => all.iter().fold(0, within) != 0,
         None => distances.iter().fold(0, within) != 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_has_the_norms_of_its_own_rows() {
+        let norms = [1.0, 2.0, 3.0, 4.0, 5.0];
+        for (first, expected) in [(0, &norms[..2]), (2, &norms[2..4]), (3, &norms[3..])] {
+            assert_eq!(norms_of_block(&norms, first, 2), expected);
+        }
+        assert!(norms_of_block(&[], 0, 2).is_empty() && norms_of_block(&[], 2, 2).is_empty());
     }
 }

@@ -9,7 +9,9 @@ use vectra_quant::{CodeQuery, Codec, Sq8, Sq8Query};
 use vectra_tier::ReadBuf;
 use vectra_wal::Lsn;
 
-use super::execute::{Admitted, Bound, Doubt, RERANK_MIN, ROWS_AHEAD, admitted, among, offer};
+use super::execute::{
+    Admitted, Bound, Doubt, RERANK_MIN, ROWS_AHEAD, admitted, among, norms_of_block, offer,
+};
 use super::near::Near;
 use crate::error::Result;
 use crate::segment::exact::{ExactQueries, ExactQuery, Vectors};
@@ -56,7 +58,7 @@ fn exact_scan(
     let block = (BLOCK_BYTES / truth.row_bytes()).clamp(4, BLOCK_ROWS_MAX);
     for first in (0..truth.rows()).step_by(block) {
         let count = truth.rows().min(first + block as u32) - first;
-        let norms = norms.get(first as usize..(first + count) as usize).unwrap_or_default();
+        let norms = norms_of_block(norms, first, count);
         let live = |slot| !view.tombstones.contains(slot);
         scan.block(first, truth.vectors(first, count, &mut buf)?, norms, live, tops);
     }

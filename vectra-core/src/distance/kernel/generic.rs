@@ -23,7 +23,7 @@ const ROWS_AHEAD: usize = 16;
 
 /// How far ahead of the rows being summed `scan` asks for lines: beyond the page at which the hardware's own prefetch
 /// stops.
-const SCAN_BYTES_AHEAD: usize = 8 << 10;
+const SCAN_BYTES_AHEAD: usize = 14 << 10;
 
 /// A register of `f32` lanes.
 ///
