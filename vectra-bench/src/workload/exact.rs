@@ -1,12 +1,16 @@
 //! The exact scan against what the machine can read.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use vectra::Index;
 
 use crate::Outcome;
 use crate::measure::{Reading, median};
 use crate::report::{ExactScan, Rates};
+
+/// How long turns are taken before they count: after work that found everything in caches, memory was seen to be slower for some
+/// tenths of a second.
+const WARM_UP: Duration = Duration::from_millis(300);
 
 /// An index whose exact scans take turns with plain reading of as many bytes, all by the calling thread.
 pub(super) struct Turns<'a> {
@@ -28,6 +32,10 @@ impl<'a> Turns<'a> {
 
     /// So many turns, at least one; medians.
     pub(super) fn take(&mut self, turns: usize) -> Outcome<ExactScan> {
+        let start = Instant::now();
+        while start.elapsed() < WARM_UP {
+            self.by_turns(1)?;
+        }
         Ok(ExactScan { bytes: self.bytes, by_turns: self.by_turns(turns)?, repeated: self.repeated(turns)? })
     }
 

@@ -44,7 +44,7 @@ fn an_index_is_built_once_and_reused() {
             let rates = &built["exact_scan"][rates];
             assert!(number(&rates["scan"]) > 0.0 && number(&rates["reading"]) > 0.0);
         }
-        assert!(table.starts_with("built in ") && table.contains("exact scan: "), "{table}");
+        assert!(table.starts_with("built in ") && table.contains("exact scan of "), "{table}");
 
         for more in [&["--base", text(&base), "--ef", "10,200"][..], &["--ef", "10,200"]] {
             let (reused, table) = set.report(more);
