@@ -54,11 +54,12 @@ impl<'a> Turns<'a> {
     /// One scan after the other, and one pass over the buffer after the other, of which the fastest of each turn counts: a
     /// cache may have some of it still.
     fn repeated(&mut self, turns: usize) -> Outcome<Rates> {
-        self.scan()?;
-        let scans = (0..turns).map(|_| self.scan()).collect::<Outcome<_>>()?;
         let pass = |_| Reading::WAYS.map(|way| self.reading.pass(way)).into_iter().fold(0.0, f64::max);
         pass(0);
-        Ok(Rates { scan: median(scans), reading: median((0..turns).map(pass).collect()) })
+        let reading = median((0..turns).map(pass).collect());
+        self.scan()?;
+        let scans = (0..turns).map(|_| self.scan()).collect::<Outcome<_>>()?;
+        Ok(Rates { scan: median(scans), reading })
     }
 
     /// Another query, in bytes per second.
