@@ -10,11 +10,16 @@ const HELD: usize = 4;
 /// Room for so many is made at once, for more when they come.
 const HELD_FIRST: usize = 4096;
 
+/// What stands in a place before a row does.
+const NOBODY: Neighbor = Neighbor { distance: f32::INFINITY, slot: u32::MAX };
+
 /// The nearest rows seen so far. Unlike a [`TopK`](vectra_core::TopK) it sorts nothing while the scan goes on.
 #[derive(Debug)]
 pub(super) struct Near {
     kept: usize,
+    /// Those held are the first `len`; at least [`LOOK`] places follow.
     held: Vec<Neighbor>,
+    len: usize,
     /// A row must be no farther than this; infinite until as many as are kept were found.
     bound: f32,
 }
@@ -22,40 +27,63 @@ pub(super) struct Near {
 impl Near {
     /// Keeps the `kept` nearest, at least one.
     pub(super) fn new(kept: usize) -> Self {
-        // A chunk of rows that are all near may go beyond what is held.
-        Self { kept, held: Vec::with_capacity((HELD * kept).min(HELD_FIRST) + LOOK), bound: f32::INFINITY }
+        let held = vec![NOBODY; (HELD * kept).min(HELD_FIRST) + LOOK];
+        Self { kept, held, len: 0, bound: f32::INFINITY }
     }
 
     /// Offers neighbouring rows, the first of which stands in the slot `first`.
     pub(super) fn offer(&mut self, first: u32, distances: &[f32]) {
-        for (slots, distances) in (first..).step_by(LOOK).zip(distances.chunks(LOOK)) {
-            let bound = self.bound;
-            if any_within(distances, bound) {
-                let near = (slots..).zip(distances).filter(|(_, distance)| **distance <= bound);
-                self.held.extend(near.map(|(slot, distance)| Neighbor { distance: *distance, slot }));
-                if self.held.len() >= HELD * self.kept {
-                    self.drop_farthest();
-                }
+        let (blocks, rest) = distances.as_chunks::<LOOK>();
+        for (slots, distances) in (first..).step_by(LOOK).zip(blocks) {
+            if any_within(distances, self.bound) {
+                self.take(slots, distances);
             }
+        }
+        if any_within(rest, self.bound) {
+            let mut padded = [f32::NAN; LOOK];
+            padded[..rest.len()].copy_from_slice(rest);
+            self.take(first + (distances.len() - rest.len()) as u32, &padded);
+        }
+    }
+
+    /// Holds those of the distances that are within the bound; one that is not a number is not.
+    ///
+    /// All are written and only the place of the next moves on or does not: which are near cannot be foreseen, and a branch
+    /// foreseen wrongly costs more than sixteen writes.
+    fn take(&mut self, first: u32, distances: &[f32; LOOK]) {
+        let (bound, mut taken) = (self.bound, 0);
+        let places = self.held[self.len..].first_chunk_mut::<LOOK>().expect("there is room for a block");
+        for (slot, distance) in (first..).zip(distances) {
+            // A place below `LOOK`, as no more were taken than were looked at.
+            places[taken % LOOK] = Neighbor { distance: *distance, slot };
+            taken += usize::from(*distance <= bound);
+        }
+        self.len += taken;
+        if self.len >= HELD * self.kept {
+            self.drop_farthest();
+        }
+        if self.held.len() < self.len + LOOK {
+            self.held.resize(2 * self.held.len(), NOBODY);
         }
     }
 
     fn drop_farthest(&mut self) {
-        if self.held.len() > self.kept {
-            let (_, worst, _) = self.held.select_nth_unstable(self.kept - 1);
+        if self.len > self.kept {
+            let (_, worst, _) = self.held[..self.len].select_nth_unstable(self.kept - 1);
             self.bound = worst.distance;
-            self.held.truncate(self.kept);
+            self.len = self.kept;
         }
     }
 
     /// Whether it holds everything that was offered.
     pub(super) fn is_everything(&self) -> bool {
-        self.bound.is_infinite() && self.held.len() <= self.kept
+        self.bound.is_infinite() && self.len <= self.kept
     }
 
     /// Nearest first, ties in order of slot.
     pub(super) fn into_sorted(mut self) -> Vec<Neighbor> {
         self.drop_farthest();
+        self.held.truncate(self.len);
         self.held.sort_unstable();
         self.held
     }
