@@ -24,6 +24,6 @@ pub use crate::coder::{Coded, Coder};
 pub use crate::format::{FormatError, Header};
 pub use crate::projection::Projection;
 pub use crate::quantizer::Quantizer;
-pub use crate::sq::{Sq8, Sq8Query, Sq8Rows, Sq8View};
+pub use crate::sq::{RowFactors, Sq8, Sq8Query, Sq8Rows, Sq8View};
 pub use crate::sq4::{Sq4, Sq4Query, Sq4Rows, Sq4View};
 pub use crate::store::{RowScorer, Rows, View};

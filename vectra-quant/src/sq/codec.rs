@@ -10,7 +10,7 @@ use vectra_core::{Metric, Neighbor};
 
 use super::kernel::kernels;
 use super::query::Sq8Query;
-use super::row::{FACTOR_BYTES, Factors};
+use super::row::{FACTOR_BYTES, Factors, RowFactors};
 use super::{Sq8Rows, cross};
 use crate::codec::Codec;
 use crate::codec::sealed::Sealed;
@@ -67,6 +67,25 @@ impl Sq8 {
         }
         let scale = f64::from(inverse_of(energy));
         (Sq8Query::of_vector(self, &vector, scale, 0.0), (energy * scale * scale) as f32)
+    }
+
+    /// Bytes from the codes of one row to those of the next where factors are kept apart, a multiple of 64.
+    pub const fn code_bytes(&self) -> usize {
+        (self.dim as usize).next_multiple_of(ALIGN)
+    }
+
+    /// Writes the codes of `vector` to `codes`, zeros behind them, and gives the factors that [`encode`](Codec::encode) puts there:
+    /// for rows of which many are scanned and few are looked at alone ([`Sq8Query::scan_apart`]).
+    ///
+    /// # Panics
+    /// If `vector` is not [`dim`](Codec::dim) long or `codes` not [`code_bytes`](Self::code_bytes).
+    pub fn encode_apart(&self, vector: &[f32], codes: &mut [u8]) -> RowFactors {
+        assert_eq!(vector.len(), self.dim(), "vector and codec have different dimensions");
+        assert_eq!(codes.len(), self.code_bytes(), "codes have code_bytes bytes");
+        let vector = sane(vector);
+        let (codes, behind) = codes.split_at_mut(vector.len());
+        behind.fill(0);
+        kernels().encode(&vector, self.scale(&vector), codes).apart()
     }
 
     /// What components are multiplied with before they are encoded.

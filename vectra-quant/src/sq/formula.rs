@@ -6,7 +6,7 @@
 
 use vectra_core::Metric;
 
-use super::row::Factors;
+use super::row::{Factors, RowFactors};
 
 /// The distance of two sides from the product of their signed codes; the formulas are explained at
 /// [`Sq8Query`](super::query::Sq8Query).
@@ -29,6 +29,28 @@ pub(super) struct Side {
     pub(super) factors: Factors,
     /// `128 * sum b` of its signed codes `b`: what the unsigned codes of the other side add to the product of signed ones.
     pub(super) bias: i32,
+}
+
+/// The distances of `side` to `rows`, from the products of its signed codes with their unsigned ones.
+#[inline(always)]
+pub(super) fn distances_apart(
+    metric: Metric,
+    dim: f32,
+    side: &Side,
+    rows: &[RowFactors],
+    products: &[i32],
+    out: &mut [f32],
+) {
+    let each = rows.iter().zip(products).zip(out);
+    let of = |metric, row: &RowFactors, product: &i32| {
+        distance(metric, dim, &side.factors, &Factors::of(*row), product - side.bias)
+    };
+    // The metric is a constant in each arm, so that no loop asks for it.
+    match metric {
+        Metric::Dot => each.for_each(|((row, product), out)| *out = of(Metric::Dot, row, product)),
+        Metric::Cosine => each.for_each(|((row, product), out)| *out = of(Metric::Cosine, row, product)),
+        _ => each.for_each(|((row, product), out)| *out = of(Metric::L2, row, product)),
+    }
 }
 
 /// The factors of many rows, kind by kind.

@@ -19,6 +19,7 @@ pub(crate) use codec::sane;
 pub use codec::{DIM_MAX, Sq8};
 pub(crate) use packed::Packed;
 pub use query::Sq8Query;
+pub use row::RowFactors;
 
 /// Rows of [`Sq8`].
 pub type Sq8Rows<'a> = crate::store::Rows<'a, Sq8>;

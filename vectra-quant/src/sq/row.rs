@@ -19,7 +19,21 @@ pub(super) struct Factors {
     pub(super) energy: f32,
 }
 
+/// What turns the codes of a row into distances, where it is kept apart from them: the fields of a row's last 16 bytes.
+pub type RowFactors = [f32; 4];
+
 impl Factors {
+    /// Factors that were kept apart.
+    #[inline]
+    pub(super) fn of([mid, step, sum, energy]: RowFactors) -> Self {
+        Self { mid, step, sum, energy }
+    }
+
+    /// To be kept apart.
+    pub(super) fn apart(&self) -> RowFactors {
+        [self.mid, self.step, self.sum, self.energy]
+    }
+
     /// The factors at the end of `row`.
     #[inline]
     pub(super) fn read(row: &[u8]) -> Self {
@@ -31,8 +45,7 @@ impl Factors {
     /// Writes the factors to the end of `row`.
     pub(super) fn write(&self, row: &mut [u8]) {
         let (_, bytes) = row.split_last_chunk_mut::<FACTOR_BYTES>().expect("a row ends with its factors");
-        let floats = [self.mid, self.step, self.sum, self.energy];
-        for (bytes, float) in bytes.chunks_exact_mut(4).zip(floats) {
+        for (bytes, float) in bytes.chunks_exact_mut(4).zip(self.apart()) {
             bytes.copy_from_slice(&float.to_le_bytes());
         }
     }

@@ -5,7 +5,7 @@ use std::slice::{from_mut, from_ref};
 use vectra_core::memory::prefetch;
 use vectra_core::query::{Effort, Profile, QueryCtx};
 use vectra_core::{Neighbor, TopK};
-use vectra_quant::{CodeQuery, Codec, Sq8, Sq8Query};
+use vectra_quant::{Codec, Sq8, Sq8Query};
 use vectra_tier::ReadBuf;
 use vectra_wal::Lsn;
 
@@ -238,10 +238,10 @@ fn scan_codes<N>(
     let codec = Sq8::new(bounds[0].query.vector.len(), bounds[0].metric);
     let queries: Vec<Sq8Query> = bounds.iter().map(|bound| codec.bind(&bound.query.vector)).collect();
     let mut estimates = Vec::new();
-    for (first, codes) in segment.code_runs(len) {
-        estimates.resize(codes.len() / codec.row_bytes(), 0.0);
+    for (first, codes, factors) in segment.code_runs(len) {
+        estimates.resize(factors.len(), 0.0);
         for (query, near) in queries.iter().zip(&mut *nears) {
-            query.scan(codes, &mut estimates);
+            query.scan_apart(codes, factors, &mut estimates);
             take(first, &estimates, near);
         }
     }

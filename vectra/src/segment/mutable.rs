@@ -14,7 +14,7 @@ use vectra_core::distance::ElementKind;
 use vectra_core::vector::chunk::{ChunkReader, ChunkWriter, chunked};
 use vectra_core::vector::column::{ColumnReader, ColumnWriter, column};
 use vectra_core::{ItemId, Value};
-use vectra_quant::{Codec, Sq8};
+use vectra_quant::{RowFactors, Sq8};
 use vectra_wal::Lsn;
 
 use super::exact::Vectors;
@@ -81,6 +81,7 @@ pub(crate) struct MutableSegment {
     pub(crate) number: u64,
     vectors: VectorReader,
     codes: ChunkReader<u8>,
+    factors: ChunkReader<RowFactors>,
     /// 1 / length of each vector.
     inverse_norms: ChunkReader<f32>,
     rows: ColumnReader<Row>,
@@ -94,6 +95,7 @@ pub(crate) struct MutableWriter {
     codec: Sq8,
     vectors: VectorWriter,
     codes: ChunkWriter<u8>,
+    factors: ChunkWriter<RowFactors>,
     inverse_norms: ChunkWriter<f32>,
     rows: ColumnWriter<Row>,
     code: Vec<u8>,
@@ -105,7 +107,8 @@ pub(crate) struct MutableWriter {
 pub(crate) fn create(settings: &Settings, number: u64) -> MutableWriter {
     let dim = settings.dim as usize;
     let codec = Sq8::new(dim, settings.metric);
-    let (codes, code_reader) = chunked(codec.row_bytes(), ROWS_PER_CHUNK);
+    let (codes, code_reader) = chunked(codec.code_bytes(), ROWS_PER_CHUNK);
+    let (factors, factor_reader) = chunked(1, ROWS_PER_CHUNK);
     let (inverse_norms, norm_reader) = chunked(1, ROWS_PER_CHUNK);
     let (rows, row_reader) = column();
     let (vectors, vector_reader) = match settings.element {
@@ -123,13 +126,15 @@ pub(crate) fn create(settings: &Settings, number: u64) -> MutableWriter {
         number,
         vectors: vector_reader,
         codes: code_reader,
+        factors: factor_reader,
         inverse_norms: norm_reader,
         rows: row_reader,
         newest,
     };
-    let code = vec![0; codec.row_bytes()];
+    let code = vec![0; codec.code_bytes()];
     let (id, terms) = (Vec::new(), MetadataTerms::default());
-    MutableWriter { segment: Arc::new(segment), codec, vectors, codes, inverse_norms, rows, code, id, terms }
+    let segment = Arc::new(segment);
+    MutableWriter { segment, codec, vectors, codes, factors, inverse_norms, rows, code, id, terms }
 }
 
 impl MutableWriter {
@@ -154,8 +159,9 @@ impl MutableWriter {
                 add(Vectors::F16(&row))
             }
         };
-        self.codec.encode(vector, &mut self.code);
+        let factors = self.codec.encode_apart(vector, &mut self.code);
         self.codes.push(&self.code);
+        self.factors.push(&[factors]);
         self.inverse_norms.push(&[inverse_norm]);
         let mut newest = self.segment.newest.write();
         let row = Row {
@@ -214,9 +220,10 @@ impl MutableSegment {
         }
     }
 
-    /// Contiguous codes covering the slots `0..len`, with the first slot of each run.
-    pub(crate) fn code_runs(&self, len: u32) -> impl Iterator<Item = (u32, &[u8])> {
-        self.codes.runs(0..len)
+    /// Contiguous codes covering the slots `0..len`, with the first slot of each run and the rows' factors.
+    pub(crate) fn code_runs(&self, len: u32) -> impl Iterator<Item = (u32, &[u8], &[RowFactors])> {
+        let factors = self.factors.runs(0..len);
+        self.codes.runs(0..len).zip(factors).map(|((first, codes), (_, factors))| (first, codes, factors))
     }
 
     /// The newest row of `id`, dated or not, dead or alive.
@@ -264,7 +271,7 @@ impl MutableSegment {
             VectorReader::F32(r) => r.bytes(),
             VectorReader::F16(r) => r.bytes(),
         };
-        vectors + self.codes.bytes() + self.inverse_norms.bytes()
+        vectors + self.codes.bytes() + self.factors.bytes() + self.inverse_norms.bytes()
     }
 }
 

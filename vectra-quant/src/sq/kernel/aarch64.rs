@@ -6,6 +6,7 @@ use std::arch::aarch64::{
 };
 use std::arch::is_aarch64_feature_detected;
 
+use super::super::formula::distances_apart;
 use super::super::{levels, manhattan, near};
 use super::generic::{self, Sums};
 use super::{Kernels, tile};
@@ -80,6 +81,7 @@ static KERNELS: Kernels = Kernels {
     products: tile::products::<[i32; tile::GROUP], { tile::ROWS }>,
     row: tile::products::<[i32; tile::GROUP], 1>,
     finish: |side, columns, products, out| columns.distances(side, products, out),
+    finish_apart: distances_apart,
     nearest: near::nearest,
     manhattan: manhattan::distance,
     encode: levels::encode,

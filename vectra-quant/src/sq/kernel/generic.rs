@@ -9,6 +9,7 @@
 
 use vectra_core::memory::{LINE, prefetch_at};
 
+use super::super::formula::distances_apart;
 use super::super::{levels, manhattan, near};
 use super::{Kernels, tile};
 
@@ -147,9 +148,11 @@ unsafe fn group<S: Sums>(query: *const i8, rows: *const u8, stride: usize, len: 
             }
             at += S::WIDTH;
         }
-        for r in 1..=ROWS {
-            // What is behind the codes of a row.
-            prefetch_at(rows.wrapping_add(r * stride - 1 + SCAN_BYTES_AHEAD), 1);
+        if stride > len {
+            for r in 1..=ROWS {
+                // What is behind the codes of a row.
+                prefetch_at(rows.wrapping_add(r * stride - 1 + SCAN_BYTES_AHEAD), 1);
+            }
         }
         if at < len {
             let (mut last_query, mut last_codes) = ([0_i8; 64], [0_u8; 64]);
@@ -205,6 +208,7 @@ pub(super) fn portable() -> &'static Kernels {
         products: tile::products::<[i32; tile::GROUP], { tile::ROWS }>,
         row: tile::products::<[i32; tile::GROUP], 1>,
         finish: |side, columns, products, out| columns.distances(side, products, out),
+        finish_apart: distances_apart,
         nearest: near::nearest,
         manhattan: manhattan::distance,
         encode: levels::encode,

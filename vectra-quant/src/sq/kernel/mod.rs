@@ -8,8 +8,10 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use vectra_core::Metric;
+
 use super::formula::{ColumnFactors, Side};
-use super::row::Factors;
+use super::row::{Factors, RowFactors};
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -39,6 +41,7 @@ pub struct Kernels {
     products: ProductsFn,
     row: RowFn,
     finish: FinishFn,
+    finish_apart: FinishApartFn,
     nearest: NearestFn,
     manhattan: ManhattanFn,
     encode: EncodeFn,
@@ -58,6 +61,8 @@ type ProductsFn = unsafe fn([*const i8; TILE_ROWS], *const u8, usize, usize, *mu
 type RowFn = unsafe fn([*const i8; 1], *const u8, usize, usize, *mut i32);
 /// `finish(row, columns, products, out)`; needs the instruction set.
 type FinishFn = unsafe fn(&Side, &ColumnFactors, &[i32], &mut [f32]);
+/// `finish_apart(metric, dim, side, rows, products, out)`; needs the instruction set.
+type FinishApartFn = unsafe fn(Metric, f32, &Side, &[RowFactors], &[i32], &mut [f32]);
 /// `nearest(distances, count, places)`; needs the instruction set.
 type NearestFn = unsafe fn(&[f32], usize, &mut Vec<u32>);
 /// `manhattan(query, codes, mid, step)`; needs the instruction set.
@@ -176,6 +181,21 @@ impl Kernels {
     pub(super) fn finish(&self, side: &Side, columns: &ColumnFactors, products: &[i32], out: &mut [f32]) {
         // SAFETY: a `Kernels` exists only where its instruction set does.
         unsafe { (self.finish)(side, columns, products, out) }
+    }
+
+    /// The distances of one side to rows with these factors, from the products of their codes.
+    #[inline]
+    pub(super) fn finish_apart(
+        &self,
+        metric: Metric,
+        dim: f32,
+        side: &Side,
+        rows: &[RowFactors],
+        products: &[i32],
+        out: &mut [f32],
+    ) {
+        // SAFETY: a `Kernels` exists only where its instruction set does.
+        unsafe { (self.finish_apart)(metric, dim, side, rows, products, out) }
     }
 
     /// Puts the places of the `count` least distances into `places`, ascending, and perhaps those of some others.

@@ -15,8 +15,10 @@ use std::arch::x86_64::{
     _mm512_shuffle_i32x4, _mm512_storeu_si512,
 };
 
-use super::super::formula::{ColumnFactors, Side};
-use super::super::row::Factors;
+use vectra_core::Metric;
+
+use super::super::formula::{ColumnFactors, Side, distances_apart};
+use super::super::row::{Factors, RowFactors};
 use super::super::{levels, manhattan, near};
 use super::Kernels;
 use super::generic::{self, Sums};
@@ -272,7 +274,8 @@ fn nearest_by_masks(distances: &[f32], count: usize, places: &mut Vec<u32>) {
 macro_rules! entry_points {
     ($module:ident, $features:literal, $sums:ident, $group:ty, $nearest:path) => {
         mod $module {
-            use super::{ColumnFactors, Factors, Kernels, Side, generic, levels, manhattan, tile};
+            use super::{ColumnFactors, Factors, Kernels, Metric, RowFactors, Side};
+            use super::{distances_apart, generic, levels, manhattan, tile};
 
             #[target_feature(enable = $features)]
             unsafe fn one(query: &[i8], codes: &[u8]) -> i32 {
@@ -332,6 +335,18 @@ macro_rules! entry_points {
             }
 
             #[target_feature(enable = $features)]
+            fn finish_apart(
+                metric: Metric,
+                dim: f32,
+                side: &Side,
+                rows: &[RowFactors],
+                products: &[i32],
+                out: &mut [f32],
+            ) {
+                distances_apart(metric, dim, side, rows, products, out);
+            }
+
+            #[target_feature(enable = $features)]
             fn nearest(distances: &[f32], count: usize, places: &mut Vec<u32>) {
                 $nearest(distances, count, places);
             }
@@ -345,6 +360,7 @@ macro_rules! entry_points {
                 products,
                 row,
                 finish,
+                finish_apart,
                 nearest,
                 manhattan: l1,
                 encode,

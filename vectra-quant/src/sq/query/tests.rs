@@ -14,6 +14,14 @@ fn encode_all(sq8: Sq8, vectors: &[f32]) -> Vec<u8> {
     rows
 }
 
+/// Codes and factors of each vector, apart.
+fn encode_all_apart(sq8: Sq8, vectors: &[f32]) -> (Vec<u8>, Vec<RowFactors>) {
+    let mut codes = vec![0xAA; vectors.len() / sq8.dim() * sq8.code_bytes()];
+    let rows = vectors.chunks_exact(sq8.dim()).zip(codes.chunks_exact_mut(sq8.code_bytes()));
+    let factors = rows.map(|(vector, codes)| sq8.encode_apart(vector, codes)).collect();
+    (codes, factors)
+}
+
 fn decoded(sq8: Sq8, row: &[u8]) -> Vec<f32> {
     let mut out = vec![0.0; sq8.dim()];
     sq8.decode(row, &mut out);
@@ -102,10 +110,14 @@ fn scan_and_gather_give_the_bits_of_score_row() {
         let sq8 = Sq8::new(dim, metric);
         let (rows, bound) = (encode_all(sq8, &vectors), sq8.bind(&vectors[dim..2 * dim]));
         let scores: Vec<f32> = rows.chunks_exact(sq8.row_bytes()).map(|row| bound.score_row(row)).collect();
+        let (codes, factors) = encode_all_apart(sq8, &vectors);
         for count in [0, 1, 63, 64, 65, 150] {
             let mut out = vec![f32::NAN; count];
             bound.scan(&rows[..count * sq8.row_bytes()], &mut out);
             assert_eq!(out, scores[..count]);
+            out.fill(f32::NAN);
+            bound.scan_apart(&codes[..count * sq8.code_bytes()], &factors[..count], &mut out);
+            assert_eq!(out, scores[..count], "apart, {metric}");
             let slots: Vec<u32> = (0..count).map(|_| dice.below(150) as u32).collect();
             bound.gather(&rows, &slots, &mut out);
             assert_eq!(out, slots.iter().map(|slot| scores[*slot as usize]).collect::<Vec<_>>());
@@ -121,20 +133,40 @@ fn scan_and_gather_give_the_bits_of_score_row() {
 #[test]
 fn every_kernel_gives_the_same_distances() {
     let dim = 90;
-    let vectors = uniform(5, dim, 8);
+    let vectors = uniform(25, dim, 8);
     for metric in Metric::ALL {
         let sq8 = Sq8::new(dim, metric);
         let rows = encode_all(sq8, &vectors);
+        let (codes, factors) = encode_all_apart(sq8, &vectors);
         let mut bound = sq8.bind(&vectors[..dim]);
         let mut answers = Vec::new();
         for kernel in all_kernels() {
             bound.kernels = kernel;
-            let mut out = [0.0; 5];
+            let mut out = [0.0; 25];
             bound.scan(&rows, &mut out);
+            answers.push(out.map(f32::to_bits));
+            bound.scan_apart(&codes, &factors, &mut out);
             answers.push(out.map(f32::to_bits));
         }
         answers.dedup();
         assert_eq!(answers.len(), 1);
+    }
+}
+
+#[test]
+fn what_is_kept_apart_is_what_a_row_holds() {
+    for dim in [1, 48, 64, 70, 384] {
+        let vectors = uniform(9, dim, 12);
+        for metric in Metric::ALL {
+            let sq8 = Sq8::new(dim, metric);
+            let (rows, (codes, factors)) = (encode_all(sq8, &vectors), encode_all_apart(sq8, &vectors));
+            let apart = codes.chunks_exact(sq8.code_bytes()).zip(factors);
+            for (row, (codes, factors)) in rows.chunks_exact(sq8.row_bytes()).zip(apart) {
+                assert_eq!(row[..dim], codes[..dim]);
+                assert!(codes[dim..].iter().all(|byte| *byte == 0), "nothing is left of what was there");
+                assert_eq!(Factors::read(row), Factors::of(factors));
+            }
+        }
     }
 }
 
@@ -172,6 +204,13 @@ fn the_largest_vectors_have_finite_distances() {
             assert!(found.is_finite(), "{metric}: {found}");
         }
     }
+}
+
+#[test]
+#[should_panic(expected = "one result for each row")]
+fn a_scan_with_factors_of_other_rows_panics() {
+    let sq8 = Sq8::new(3, Metric::L2);
+    sq8.bind(&[0.0; 3]).scan_apart(&[0; 128], &[RowFactors::default()], &mut [0.0; 2]);
 }
 
 #[test]
