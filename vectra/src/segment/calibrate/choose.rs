@@ -8,15 +8,15 @@ const BANDS_MAX: usize = 4;
 /// ... which is so many each.
 const BAND_MIN: usize = 48;
 
-/// A band borrows its neighbours' queries, which count as so much of one.
-const NEIGHBOURS: f64 = 0.5;
-
 /// The recall of a sample reaches the target, and with this many of its standard errors less it misses it by less than ...
 const ERRORS: f64 = 1.5;
 /// ... this much.
 const MISS_MAX: f64 = 0.01;
-/// The recall of a sample exceeds the target by this part of what may be missed: queries of users differ from perturbed rows.
-const MARGIN: f64 = 0.05;
+/// The recall of a sample exceeds the target by this part of what may be missed: queries of users differ from made-up ones.
+const MARGIN: f64 = 0.1;
+/// What one query misses counts for no more than so many times what may be missed, or one hit. Otherwise a few queries that
+/// nobody may ever ask would make all others dear.
+const MISSED_MAX: f32 = 10.0;
 
 /// The most times wider than what was watched a pool is made where that does not reach a target.
 const WIDER_MAX: f64 = 4.0;
@@ -36,7 +36,9 @@ pub(super) fn choose(mut outcomes: Vec<Outcome>) -> Option<Calibration> {
         let depths = TARGETS.map(|target| depth(&outcomes, i, target, wanted));
         let mut band_before = [Choice::default(); TARGETS.len()];
         for band in 0..bands {
-            let found = Averages::of(&outcomes, &ends, band, i);
+            // A band borrows its neighbours' queries.
+            let near = ends[band.saturating_sub(1)]..ends[(band + 2).min(bands)];
+            let mut found = Averages::of(&outcomes[near], i);
             let mut below = Choice::default();
             for (t, target) in TARGETS.into_iter().enumerate() {
                 // No less for a higher target, or for queries farther out, whatever the sample says.
@@ -75,9 +77,14 @@ impl Choice {
     }
 }
 
-/// What each walk brings in one band, on average, for one number of hits.
-struct Averages {
+/// What each walk brings to some queries, on average, for one number of hits.
+struct Averages<'a> {
+    outcomes: &'a [Outcome],
+    /// Which of [`WANTED`] it is.
+    i: usize,
     cases: Vec<Average>,
+    /// The share of its hits that a query counts as missing at most.
+    missed_max: f32,
 }
 
 /// A mean recall, how far it may be off, and a mean cost.
@@ -95,40 +102,50 @@ impl Average {
     }
 }
 
-impl Averages {
-    fn of(outcomes: &[Outcome], ends: &[usize], band: usize, i: usize) -> Self {
-        let first = ends[band.saturating_sub(1)];
-        let last = ends[(band + 2).min(ends.len() - 1)];
-        let inside = ends[band]..ends[band + 1];
-        let (from, to) = (case(i, 0, 0), case(i + 1, 0, 0));
-        // Until the end `error` is the sum of the squares of recalls.
-        let mut cases = vec![Average::default(); to - from];
-        let (mut sum, mut squares) = (0.0, 0.0);
-        for (n, outcome) in outcomes.iter().enumerate().take(last).skip(first) {
-            let weight = if inside.contains(&n) { 1.0 } else { NEIGHBOURS };
-            sum += weight;
-            squares += weight * weight;
-            for (average, found) in cases.iter_mut().zip(&outcome.cases[from..to]) {
-                let recall = f64::from(found.recall);
-                average.recall += weight * recall;
-                average.error += weight * recall * recall;
-                average.distances += weight * f64::from(found.distances);
+impl<'a> Averages<'a> {
+    fn of(outcomes: &'a [Outcome], i: usize) -> Self {
+        let cases = vec![Average::default(); case(1, 0, 0)];
+        let mut averages = Self { outcomes, i, cases, missed_max: 1.0 };
+        averages.sum();
+        averages
+    }
+
+    /// Counts misses as it befits `target`.
+    fn count_for(&mut self, target: f32) {
+        let missed_max = (MISSED_MAX * (1.0 - target)).max(1.0 / WANTED[self.i] as f32).min(1.0);
+        if missed_max < self.missed_max {
+            self.missed_max = missed_max;
+            self.sum();
+        }
+    }
+
+    fn sum(&mut self) {
+        let (least, many) = (1.0 - self.missed_max, self.outcomes.len() as f64);
+        let mut sums = vec![(0.0_f32, 0.0_f32, 0.0_f32); self.cases.len()];
+        for outcome in self.outcomes {
+            let cases = &outcome.cases[case(self.i, 0, 0)..case(self.i + 1, 0, 0)];
+            for ((recall, squares, distances), found) in sums.iter_mut().zip(cases) {
+                // Misses and not hits: their squares are small and add up exactly enough.
+                let missed = 1.0 - found.recall.max(least);
+                *recall += missed;
+                *squares += missed * missed;
+                *distances += found.distances;
             }
         }
-        for average in &mut cases {
-            average.recall /= sum;
-            average.distances /= sum;
-            let variance = (average.error / sum - average.recall * average.recall).max(0.0);
-            average.error = (variance * squares).sqrt() / sum;
+        for (average, (missed, squares, distances)) in self.cases.iter_mut().zip(sums) {
+            let missed = f64::from(missed) / many;
+            let variance = (f64::from(squares) / many - missed * missed).max(0.0);
+            let error = (variance / many).sqrt();
+            *average = Average { recall: 1.0 - missed, error, distances: f64::from(distances) / many };
         }
-        Self { cases }
     }
 
     /// The walk of the least cost that reaches `target` and is nowhere narrower than `least`.
-    fn cheapest(&self, least: Choice, target: f32) -> Choice {
+    fn cheapest(&mut self, least: Choice, target: f32) -> Choice {
+        self.count_for(target);
         let mut best: Option<(f64, Choice)> = None;
         for slack in least.slack..SLACKS {
-            for pool in least.pool..POOLS.len() {
+            for pool in least.pool.max(narrowest(slack))..POOLS.len() {
                 let found = self.cases[case(0, slack, pool)];
                 if found.reaches(target.into()) && best.is_none_or(|(cost, _)| found.distances < cost) {
                     best = Some((found.distances, Choice { slack, pool, ..least }));
@@ -145,6 +162,12 @@ impl Averages {
         let wider = (1.0 - reached.recall + reached.error) / f64::from(1.0 - target).max(1e-6);
         Choice { slack, pool, wider: wider.clamp(least.wider, WIDER_MAX) }
     }
+}
+
+/// The number of the narrowest pool for a slack: it is the slack that ends most walks. By what it takes the queries of
+/// another kind find about as much as those of the sample; by a pool they do not.
+fn narrowest(slack: usize) -> usize {
+    (3 * slack + 2) / 4
 }
 
 /// How many by code hold all but a tenth of what may be missed, and some more.

@@ -1,9 +1,9 @@
 //! Measuring which walks of a new graph reach which recall.
 //!
-//! Rows of the segment, as they are and moved by noise of growing size, stand for the queries to come: held out (the walk
-//! never meets the row itself), they are answered as well as queries that lie equally far from everything. That
-//! distance is known when the descent ends, so the table is kept by it, and queries of another kind, which lie
-//! farther out than any row, get a rule of their own. Their true neighbours come from a scan, and one wide walk each tells what
+//! Points between two rows of the segment, as they are and moved by noise of growing size, stand for the queries to come:
+//! held out (the walk never meets the nearer row itself), they are answered as well as queries that lie equally far from
+//! everything. That distance is known when the descent ends, so the table is kept by it, and queries of another kind, which
+//! lie farther out than any row, get a rule of their own. Their true neighbours come from a scan, and one wide walk each tells what
 //! every narrower one would have found (`watch.rs` of the graph). Deterministic for a seed, whatever the threads.
 
 mod choose;
@@ -30,7 +30,7 @@ use trace::{Outcome, trace};
 const ROWS_MIN: u32 = 2048;
 
 /// The most queries. As many keep the error of a recall of 0.95 in a band near 0.01.
-const QUESTIONS_MAX: usize = 256;
+const QUESTIONS_MAX: usize = 384;
 
 /// One query for so many rows, so that small segments do not spend more on this than on their graph.
 const ROWS_PER_QUESTION: usize = 32;

@@ -1,4 +1,4 @@
-//! Made-up queries: rows, and rows moved by noise.
+//! Made-up queries: somewhere between two rows, and moved by noise.
 
 use std::sync::Arc;
 
@@ -7,15 +7,22 @@ use vectra_core::env::{Rng, SeededRng};
 use vectra_tier::ReadBuf;
 
 use crate::error::Result;
-use crate::segment::exact::prepare_query;
+use crate::segment::exact::{ExactQuery, Vectors, prepare_query};
 use crate::segment::truth::Truth;
 
 /// Sizes of the noise, in deviations of the components of rows, one for each query in turn. More of it leads away from
 /// everything, to where all rows are equally far and nobody asks.
 const NOISE: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
+/// How many shares the second row has, one after each round of the noise: from nothing to nearly half. Halfway between
+/// two groups are the hardest queries that there are.
+const SHARES: usize = 25;
+
+/// Rows drawn for each that is taken. Users ask as often for what is rare among the rows as for what most of them are.
+const DRAWN: usize = 4;
+
 /// Rows from which the deviation is estimated.
-const ROWS: u64 = 512;
+const ROWS: usize = 512;
 
 /// One query.
 #[derive(Debug, Clone)]
@@ -26,23 +33,55 @@ pub(super) struct Question {
     pub(super) row: u32,
 }
 
+/// A slot and its vector.
+type Row = (u32, Arc<[f32]>);
+
 /// `count` queries made of random rows of `truth`, which has some.
 pub(super) fn questions(truth: &Truth, metric: Metric, count: usize, seed: u64) -> Result<Vec<Question>> {
+    // Under dot the direction of a query alone decides what is near: a long row would outweigh the other.
+    let kind = if metric == Metric::Dot { Metric::Cosine } else { metric };
     let rng = SeededRng::new(seed);
     let mut buf = ReadBuf::default();
-    let mut draw = || -> Result<(u32, Arc<[f32]>)> {
+    let mut draw = || -> Result<Row> {
         let slot = rng.below(truth.rows().into()) as u32;
-        Ok((slot, prepare_query(metric, &truth.vectors(slot, 1, &mut buf)?.to_f32())))
+        Ok((slot, prepare_query(kind, &truth.vectors(slot, 1, &mut buf)?.to_f32())))
     };
     let rows = (0..ROWS).map(|_| draw().map(|(_, vector)| vector)).collect::<Result<Vec<_>>>()?;
     let deviation = deviation(&rows);
-    let mut questions = Vec::with_capacity(count);
-    for noise in NOISE.iter().cycle().take(count) {
-        let (row, vector) = draw()?;
-        let moved: Vec<f32> = vector.iter().map(|x| x + noise * deviation * gaussian(&rng)).collect();
-        questions.push(Question { vector: prepare_query(metric, &moved), row });
+    let rows = apart(kind, count, &mut draw)?;
+    let question = |(i, (row, vector)): (usize, &Row)| {
+        let (_, other) = &rows[(i + count / 2) % count];
+        let (share, noise) = (share(i), NOISE[i % NOISE.len()] * deviation);
+        let between = vector.iter().zip(&**other).map(|(x, y)| x + share * (y - x));
+        let moved: Vec<f32> = between.map(|x| x + noise * gaussian(&rng)).collect();
+        Question { vector: prepare_query(metric, &moved), row: *row }
+    };
+    Ok(rows.iter().enumerate().map(question).collect())
+}
+
+/// What the second row of the `i`-th query has of it.
+fn share(i: usize) -> f32 {
+    (i / NOISE.len() % SHARES) as f32 / (2 * SHARES) as f32
+}
+
+/// `count` of the rows that `draw` gives: of each few the one that lies farthest from all that were taken before.
+fn apart(kind: Metric, count: usize, draw: &mut impl FnMut() -> Result<Row>) -> Result<Vec<Row>> {
+    let mut taken: Vec<ExactQuery> = Vec::with_capacity(count);
+    let mut rows = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut farthest: Option<(f32, Row)> = None;
+        for _ in 0..DRAWN {
+            let row = draw()?;
+            let distances = taken.iter().map(|taken| taken.distance(Vectors::F32(&row.1), 1.0));
+            let distance = distances.fold(f32::INFINITY, f32::min);
+            if farthest.as_ref().is_none_or(|(most, _)| distance > *most) {
+                farthest = Some((distance, row));
+            }
+        }
+        rows.extend(farthest.map(|(_, row)| row));
+        taken.extend(rows.last().map(|(_, vector)| ExactQuery::new(kind, Arc::clone(vector))));
     }
-    Ok(questions)
+    Ok(rows)
 }
 
 /// The mean deviation of the components of `rows` from their means.

@@ -97,9 +97,14 @@ struct Step {
     distances: u32,
     /// By wanted: the distance of the k-th best at that time, infinity if there was none.
     kth: [f32; WANTED.len()],
-    /// By wanted: the slack that it takes to come here.
+    /// By wanted: the slack that it takes to take it; once the walk is over, see [`settle`], to come here.
     slack: [f32; WANTED.len()],
 }
+
+/// By wanted: how many steps in a row must be too far for a walk to end. Two nodes are on their way while one is chosen, and a
+/// walk that finds that one too far goes on with what they bring. The second brings enough that is near only early in a
+/// walk, which is where one hit is found; `a_trace_tells_the_recall_of_the_walks_themselves` shows how near this comes.
+const FAR_STEPS: [usize; WANTED.len()] = [3, 2, 2];
 
 /// Watches a walk.
 struct Tracer<'a> {
@@ -116,10 +121,8 @@ impl Watch for Tracer<'_> {
     fn opens(&mut self, next: Neighbor, pool: &Pool, counts: &SearchCounts) {
         let before = self.steps.last().copied();
         let kth = WANTED.map(|k| pool.nth(k as usize - 1).map_or(f32::INFINITY, |kth| kth.distance));
-        let mut slack = kth.map(|kth| needed(next.distance, kth));
-        if let Some(before) = before {
-            slack.iter_mut().zip(before.slack).for_each(|(slack, before)| *slack = slack.max(before));
-        }
+        // Before anything was scored a walk takes the starts, however far they are.
+        let slack = kth.map(|kth| if self.done == 0 { 0.0 } else { needed(next.distance, kth) });
         let rank = (pool.rank() as u32).max(before.map_or(0, |step| step.rank));
         self.steps.push(Step { rank, distances: counts.distances as u32, kth, slack });
     }
@@ -136,6 +139,20 @@ fn needed(distance: f32, kth: f32) -> f32 {
     if distance <= kth { 0.0 } else { (distance - kth) / kth.abs() }
 }
 
+/// From the slack that each step takes to the slack that it takes to come to it.
+///
+/// A walk with less of it waits at what is too far for what the nodes before bring, and goes on with that.
+fn settle(steps: &mut [Step]) {
+    for i in 0..WANTED.len() {
+        let mut most = 0.0_f32;
+        for at in 0..steps.len() {
+            let next = steps[at..].iter().take(FAR_STEPS[i]).map(|step| step.slack[i]);
+            most = most.max(next.fold(f32::INFINITY, f32::min));
+            steps[at].slack[i] = most;
+        }
+    }
+}
+
 /// Walks `graph` as if it had no slot `row`; `near` are the true neighbours, nearest first. `None` if the descent ended
 /// at that slot.
 pub(super) fn trace<S: Scorer>(
@@ -150,6 +167,7 @@ pub(super) fn trace<S: Scorer>(
     let wanted = Bits::from_slots(graph_rows(graph), near[..most].iter().map(|near| near.slot));
     let mut tracer = Tracer { steps: Vec::new(), wanted: &wanted, seen: Vec::new(), done: 0 };
     let first = graph.watched(scorer, EF_WATCHED, &[row], scratch, &mut tracer)?.distance;
+    settle(&mut tracer.steps);
     let mut outcome = Outcome {
         first,
         cases: vec![Case::default(); case(WANTED.len(), 0, 0)],
