@@ -8,15 +8,15 @@ const BANDS_MAX: usize = 4;
 /// ... which is so many each.
 const BAND_MIN: usize = 48;
 
-/// The recall of a sample reaches the target, and with this many of its standard errors less it misses it by less than ...
-const ERRORS: f64 = 1.5;
+/// The recall of a sample reaches the target, and with so many of its standard errors less it misses it by less than ...
+const ERRORS: f64 = 1.0;
 /// ... this much.
 const MISS_MAX: f64 = 0.01;
 /// The recall of a sample exceeds the target by this part of what may be missed: queries of users differ from made-up ones.
-const MARGIN: f64 = 0.1;
+const MARGIN: f64 = 0.05;
 /// What one query misses counts for no more than so many times what may be missed, or one hit. Otherwise a few queries that
 /// nobody may ever ask would make all others dear.
-const MISSED_MAX: f32 = 10.0;
+const MISSED_MAX: f32 = 15.0;
 
 /// The most times wider than what was watched a pool is made where that does not reach a target.
 const WIDER_MAX: f64 = 4.0;

@@ -14,9 +14,12 @@ use crate::segment::truth::Truth;
 /// everything, to where all rows are equally far and nobody asks.
 const NOISE: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
-/// How many shares the second row has, one after each round of the noise: from nothing to nearly half. Halfway between
-/// two groups are the hardest queries that there are.
-const SHARES: usize = 25;
+/// Shares of the second row, from none to 0.44, one for each round of the noise. Halfway between two groups are the hardest
+/// queries that there are, harder than any that users ask.
+const SHARES: usize = 23;
+
+/// From one share to the next.
+const SHARE_STEP: f32 = 0.02;
 
 /// Rows drawn for each that is taken. Users ask as often for what is rare among the rows as for what most of them are.
 const DRAWN: usize = 4;
@@ -61,7 +64,7 @@ pub(super) fn questions(truth: &Truth, metric: Metric, count: usize, seed: u64) 
 
 /// What the second row of the `i`-th query has of it.
 fn share(i: usize) -> f32 {
-    (i / NOISE.len() % SHARES) as f32 / (2 * SHARES) as f32
+    (i / NOISE.len() % SHARES) as f32 * SHARE_STEP
 }
 
 /// `count` of the rows that `draw` gives: of each few the one that lies farthest from all that were taken before.

@@ -101,10 +101,9 @@ struct Step {
     slack: [f32; WANTED.len()],
 }
 
-/// By wanted: how many steps in a row must be too far for a walk to end. Two nodes are on their way while one is chosen, and a
-/// walk that finds that one too far goes on with what they bring. The second brings enough that is near only early in a
-/// walk, which is where one hit is found; `a_trace_tells_the_recall_of_the_walks_themselves` shows how near this comes.
-const FAR_STEPS: [usize; WANTED.len()] = [3, 2, 2];
+/// How many steps in a row must be too far for a walk to end: two nodes are on their way while one is chosen, and a walk that
+/// finds that one too far goes on with what they bring.
+const FAR_STEPS: usize = 3;
 
 /// Watches a walk.
 struct Tracer<'a> {
@@ -146,7 +145,7 @@ fn settle(steps: &mut [Step]) {
     for i in 0..WANTED.len() {
         let mut most = 0.0_f32;
         for at in 0..steps.len() {
-            let next = steps[at..].iter().take(FAR_STEPS[i]).map(|step| step.slack[i]);
+            let next = steps[at..].iter().take(FAR_STEPS).map(|step| step.slack[i]);
             most = most.max(next.fold(f32::INFINITY, f32::min));
             steps[at].slack[i] = most;
         }

@@ -54,21 +54,21 @@ fn what_no_walk_reaches_gets_the_last_resort() {
 #[test]
 fn a_sample_that_may_be_far_off_needs_more() {
     let certain = Average { recall: 0.95, error: 0.002, distances: 0.0 };
-    let doubtful = Average { error: 0.02, ..certain };
-    assert!(certain.reaches(0.944) && !doubtful.reaches(0.944) && doubtful.reaches(0.929));
-    assert!(!certain.reaches(0.945), "the mean itself counts, too, less a margin");
+    let doubtful = Average { error: 0.03, ..certain };
+    assert!(certain.reaches(0.947) && !doubtful.reaches(0.947) && doubtful.reaches(0.929));
+    assert!(!certain.reaches(0.948), "the mean itself counts, too, less a margin");
 }
 
 #[test]
 fn a_few_queries_that_miss_nearly_all_do_not_decide_for_the_rest() {
-    // One in 50 finds nothing below the largest slacks.
-    let few = |i: i32| outcome(i as f32, if i % 50 == 7 { 1000.0 } else { 0.05 }, 1.0);
+    // One in 66 finds nothing below the largest slacks.
+    let few = |i: i32| outcome(i as f32, if i % 66 == 7 { 1000.0 } else { 0.05 }, 1.0);
     let outcomes: Vec<_> = (0..200).map(few).collect();
     let mut found = Averages::of(&outcomes, 1);
     let slack = |choice: Choice| slacks()[choice.slack];
     let cheap = found.cheapest(Choice::default(), 0.99);
-    assert!(slack(cheap) < 0.06, "a fiftieth counts for one hit of ten each: {cheap:?}");
-    assert!((found.missed_max - 0.1).abs() < 1e-6);
+    assert!(slack(cheap) < 0.06, "so few count for little more than a hit of ten each: {cheap:?}");
+    assert!((found.missed_max - 0.15).abs() < 1e-6);
     // With one hit wanted there is nothing between all and nothing.
     let mut found = Averages::of(&outcomes, 0);
     let dear = found.cheapest(Choice::default(), 0.99);
