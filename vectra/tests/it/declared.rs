@@ -57,7 +57,10 @@ impl Bed {
         self.ask(k, |query| {
             let (hits, profile) =
                 self.index.query(query).top_k(k).recall(target).run_profiled().expect("a query");
-            assert_eq!((hits.len(), profile.calibrated, profile.uncalibrated), (k, 1, 0), "{profile:?}");
+            // For more hits than tables are made for the walk may be as long as a scan, which is taken then.
+            let scanned = k > 100 && profile.hops == 0;
+            let walked = u64::from(!scanned);
+            assert_eq!((hits.len(), profile.calibrated, profile.uncalibrated), (k, walked, 0), "{profile:?}");
             (hits, profile)
         })
     }

@@ -123,6 +123,30 @@ mod tests {
     }
 
     #[test]
+    fn shares_and_noise_meet_in_every_pair() {
+        let pairs = |count: usize| (0..count).map(|i| (i % NOISE.len(), (share(i) * 100.0).round() as u32));
+        let all: std::collections::BTreeSet<_> = pairs(NOISE.len() * SHARES).collect();
+        assert_eq!(all.len(), NOISE.len() * SHARES);
+        assert_eq!((share(0).to_bits(), share(4).to_bits()), (0, 0));
+        assert!(pairs(384).all(|(_, share)| share <= 44) && pairs(384).any(|(_, share)| share == 44));
+    }
+
+    #[test]
+    fn rows_that_are_taken_lie_apart() {
+        // Nine of ten rows are the same; of four that are drawn one is another, mostly.
+        let rng = SeededRng::new(3);
+        let mut draw = || {
+            let n = rng.below(1000) as u32;
+            let place = if n.is_multiple_of(10) { n as f32 } else { 0.0 };
+            Ok((n, Arc::from([place, 1.0])))
+        };
+        let rows = apart(Metric::L2, 60, &mut draw).expect("nothing is read");
+        let others = rows.iter().filter(|(n, _)| n.is_multiple_of(10)).count();
+        assert!(rows.len() == 60 && (15..50).contains(&others), "{others} of 60");
+        assert!(apart(Metric::L2, 0, &mut draw).expect("nothing is read").is_empty());
+    }
+
+    #[test]
     fn the_deviation_is_that_of_the_components() {
         let rows = [[1.0, 10.0], [3.0, 10.0], [1.0, 10.0], [3.0, 10.0]].map(Arc::from);
         assert!((deviation(&rows) - 0.5_f32.sqrt()).abs() < 1e-6);

@@ -66,9 +66,8 @@ fn a_trace_tells_the_recall_of_the_walks_themselves() {
         let walks = [0, 1].into_iter().flat_map(|i| walks.map(|walk| (i, walk)));
         for (sum, (i, (slack, pool))) in sums.iter_mut().zip(walks) {
             let k = WANTED[i] as usize;
-            let params =
-                SearchParams::new(k, (POOLS[pool] as usize).max(k)).with_slack(k, slacks()[slack]);
-            let counts = graph.search(&mut scorer, &params, &All, &mut scratch, &mut found);
+            let params = SearchParams::new(k, (POOLS[pool] as usize).max(k)).with_slack(k, slacks()[slack]);
+            graph.search(&mut scorer, &params, &All, &mut scratch, &mut found);
             let right = near[..k].iter().filter(|near| found.iter().any(|n| n.slot == near.slot)).count();
             let foreseen = outcome.cases[case(i, slack, pool)];
             let right = right as f64 / k as f64;
@@ -79,6 +78,30 @@ fn a_trace_tells_the_recall_of_the_walks_themselves() {
     // A walk that ends scores what is still in flight, of which the trace knows nothing: it finds a little more.
     assert!(off / 720.0 < 0.02, "off by {} for each walk: {sums:?}", off / 720.0);
     assert!(sums[7].1 < sums[8].1 && sums[6].1 < 0.97, "walks that miss something: {sums:?}");
+}
+
+#[test]
+fn a_walk_for_one_hit_costs_what_is_foreseen() {
+    use vectra_core::admit::All;
+    use vectra_core::index::{AnnIndex, SearchParams};
+    let store = codes(Metric::L2);
+    let graph = Hnsw::build(&store, &Params { m: 6, ef_construction: 24, seed: 1 }, 1, &|_| true)
+        .expect("not stopped");
+    let graph = HnswView::open(Blob::copy_of(&graph.encode()), ROWS).expect("own bytes");
+    let (mut scratch, mut found) = (Scratch::default(), Vec::new());
+    let questions = questions_of((0..60).map(|i| i * 50));
+    let (slack, pool) = (25, 23);
+    let (mut foreseen, mut counted) = (0.0, 0);
+    for (question, near) in questions.iter().zip(nearest(&store, &questions)) {
+        let mut scorer = store.bind(&question.vector);
+        let outcome = trace(&graph, &mut scorer, u32::MAX, &near, &mut scratch).expect("a start");
+        foreseen += f64::from(outcome.cases[case(0, slack, pool)].distances);
+        let params = SearchParams::new(1, POOLS[pool] as usize).with_slack(1, slacks()[slack]);
+        counted += graph.search(&mut scorer, &params, &All, &mut scratch, &mut found).distances;
+    }
+    // The entry, which is far from everything, is taken before anything was scored: it ends no walk.
+    let share = foreseen / counted as f64;
+    assert!((0.75..1.25).contains(&share), "{foreseen} foreseen, {counted} counted");
 }
 
 #[test]

@@ -26,7 +26,10 @@ fn harder_queries_farther_out_get_more_slack_and_higher_targets_too() {
     let [near, far] = [0.2, 0.51].map(|first| table.rule(10, 0.95, first));
     assert!(near.slack >= 0.0475 && near.slack < 0.06, "{near:?}");
     assert!(far.slack >= 0.19 && far.slack < 0.23, "{far:?}");
-    assert!(far.ef >= 40 && far.ef <= 96 && near.ef == 40, "enough, and what the slack asks for: {near:?} {far:?}");
+    assert!(
+        far.ef >= 40 && far.ef <= 96 && near.ef == 40,
+        "enough, and what the slack asks for: {near:?} {far:?}"
+    );
     assert!(table.rule(10, 0.8, 0.51).slack < far.slack);
     assert_eq!(near.depth, 10 + 10 / 4 + 2, "all true neighbours are the nearest by code");
     let rules = |first: f32| TARGETS.map(|target| table.rule(10, target, first).slack);
