@@ -5,7 +5,7 @@
 //! comparison is one instruction; whether a newcomer is near enough cannot be foreseen, so it is decided for many at
 //! once without a branch ([`Pool::offer`]).
 
-use crate::topk::Neighbor;
+use crate::topk::{Neighbor, of_sortable, sortable};
 
 /// The most slots one segment can have: an entry of a pool holds 31 bits of slot and the mark of expansion.
 pub const SLOTS_MAX: u32 = 1 << 31;
@@ -163,18 +163,13 @@ impl Pool {
 /// (distance, slot, not expanded) as one integer that sorts like the pair (distance by `total_cmp`).
 #[inline]
 fn key(distance: f32, slot: u32) -> u64 {
-    let bits = distance.to_bits();
-    // All bits of a negative number are turned over, of any other only the sign.
-    let sortable = bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31);
-    u64::from(sortable) << 32 | u64::from(slot << 1)
+    u64::from(sortable(distance)) << 32 | u64::from(slot << 1)
 }
 
 /// What a key was made of.
 #[inline]
 fn neighbor(key: u64) -> Neighbor {
-    let sortable = (key >> 32) as u32;
-    let bits = sortable ^ ((!sortable.cast_signed() >> 31).cast_unsigned() | 1 << 31);
-    Neighbor { distance: f32::from_bits(bits), slot: key as u32 >> 1 }
+    Neighbor { distance: of_sortable((key >> 32) as u32), slot: key as u32 >> 1 }
 }
 
 #[cfg(test)]

@@ -26,6 +26,20 @@ impl PartialOrd for Neighbor {
     }
 }
 
+/// The distance as an integer that sorts as `total_cmp` does, in far less time.
+#[inline]
+pub fn sortable(distance: f32) -> u32 {
+    let bits = distance.to_bits();
+    // All bits of a negative number are turned over, of any other only the sign.
+    bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31)
+}
+
+/// The distance that [`sortable`] made an integer of.
+#[inline]
+pub fn of_sortable(sortable: u32) -> f32 {
+    f32::from_bits(sortable ^ ((!sortable.cast_signed() >> 31).cast_unsigned() | 1 << 31))
+}
+
 /// Things with a distance, for [`TopK::bound`].
 pub trait Ranked: Ord {
     /// Smaller is nearer.

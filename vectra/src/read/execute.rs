@@ -206,6 +206,7 @@ fn rerank(
     let surely = candidates.len().min(bound.query.k.max(RERANK_MIN));
     let is_projected = view.segment.index.as_ref().is_some_and(|index| index.is_projected());
     let mut doubt = Doubt::of(is_projected);
+    candidates.iter().take(surely + ROWS_AHEAD).for_each(|next| truth.touch(next.slot));
     candidates.iter().take(ROWS_AHEAD).for_each(|next| truth.fetch(next.slot));
     for (i, candidate) in candidates.iter().enumerate() {
         if i >= surely && doubt.rules_out(candidate.distance, top.bound()) {

@@ -1,6 +1,7 @@
 //! The nearest of a long scan, most of whose rows are not near.
 
 use vectra_core::Neighbor;
+use vectra_core::topk::{of_sortable, sortable};
 
 use super::execute::{LOOK, any_within};
 
@@ -93,17 +94,12 @@ impl Near {
 /// The key of a row.
 #[inline]
 fn key(distance: f32, slot: u32) -> Key {
-    let bits = distance.to_bits();
-    // All bits of a negative number are turned over, of any other only the sign: the order of `total_cmp`.
-    let sortable = bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31);
-    u64::from(sortable) << 32 | u64::from(slot)
+    u64::from(sortable(distance)) << 32 | u64::from(slot)
 }
 
 /// What a key was made of.
 fn neighbor(key: Key) -> Neighbor {
-    let sortable = (key >> 32) as u32;
-    let bits = sortable ^ ((!sortable.cast_signed() >> 31).cast_unsigned() | 1 << 31);
-    Neighbor { distance: f32::from_bits(bits), slot: key as u32 }
+    Neighbor { distance: of_sortable((key >> 32) as u32), slot: key as u32 }
 }
 
 #[cfg(test)]

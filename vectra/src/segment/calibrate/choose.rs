@@ -12,7 +12,8 @@ const BAND_MIN: usize = 48;
 const ERRORS: f64 = 1.0;
 /// ... this much.
 const MISS_MAX: f64 = 0.01;
-/// The recall of a sample exceeds the target by this part of what may be missed: queries of users differ from made-up ones.
+/// The recall of a sample exceeds the target by at least this part of what may be missed: queries of users differ from made-up
+/// ones, the more, the more may be missed.
 const MARGIN: f64 = 0.05;
 /// What one query misses counts for no more than so many times what may be missed, or one hit. Otherwise a few queries that
 /// nobody may ever ask would make all others dear.
@@ -97,7 +98,8 @@ struct Average {
 
 impl Average {
     fn reaches(self, target: f64) -> bool {
-        self.recall >= target + MARGIN * (1.0 - target)
+        let missed = 1.0 - target;
+        self.recall >= target + missed * missed.max(MARGIN)
             && self.recall - ERRORS * self.error >= target - MISS_MAX
     }
 }
