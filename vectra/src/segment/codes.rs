@@ -5,6 +5,7 @@ use parking_lot::Mutex;
 use vectra_core::Metric;
 use vectra_core::env::in_parallel;
 use vectra_core::io::Blob;
+use vectra_core::memory::AlignedBuf;
 use vectra_core::scorer::VectorStore;
 use vectra_quant::format::HEADER_BYTES;
 use vectra_quant::{Codec, Coder, Header, Projection, Quantizer, RowScorer, Sq4, Sq8, View};
@@ -132,8 +133,9 @@ pub(super) fn walked_coder(coder: &Coder<Sq8>) -> Option<Coder<Sq4>> {
 /// Where a vector cannot be read.
 pub(super) fn section_of<C: Codec>(coder: &Coder<C>, truth: &Truth, threads: usize) -> Result<Blob> {
     let codec = coder.codec();
-    let mut section = Header { quantizer: codec.quantizer(), rows: truth.rows() }.encode().to_vec();
-    section.resize(HEADER_BYTES + truth.rows() as usize * codec.row_bytes(), 0);
+    let header = Header { quantizer: codec.quantizer(), rows: truth.rows() };
+    let mut section = AlignedBuf::zeroed(HEADER_BYTES + truth.rows() as usize * codec.row_bytes());
+    section[..HEADER_BYTES].copy_from_slice(&header.encode());
     let blocks = section[HEADER_BYTES..].chunks_mut(BLOCK as usize * codec.row_bytes());
     let blocks = Mutex::new((0..truth.rows()).step_by(BLOCK as usize).zip(blocks));
     let encode = |_| {
@@ -147,7 +149,7 @@ pub(super) fn section_of<C: Codec>(coder: &Coder<C>, truth: &Truth, threads: usi
         }
     };
     in_parallel(threads.max(1), encode).into_iter().collect::<Result<()>>()?;
-    Ok(Blob::copy_of(&section))
+    Ok(Blob::from_buf(section))
 }
 
 fn unreadable(error: vectra_quant::FormatError) -> Error {
