@@ -10,7 +10,7 @@ use super::Projection;
 use crate::codec::Codec;
 use crate::sq::Sq8;
 
-/// Vectors shorter than this gain nothing.
+/// Vectors shorter than this fill two lines at most and are not tried.
 const DIM_MIN: usize = 64;
 /// Vectors longer than this take too long to fit: the work grows with the third power.
 const DIM_MAX: usize = 2048;

@@ -8,14 +8,14 @@ use vectra_core::io::Blob;
 use vectra_core::memory::AlignedBuf;
 use vectra_core::scorer::VectorStore;
 use vectra_quant::format::HEADER_BYTES;
-use vectra_quant::{Codec, Coder, Header, Projection, Quantizer, RowScorer, Sq4, Sq8, View};
+use vectra_quant::{Codec, Coder, FormatError, Header, Projection, Quantizer, RowScorer, Sq4, Sq8, View};
 use vectra_tier::ReadBuf;
 
 use super::truth::Truth;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of codes that are made or compared at a time.
-const BLOCK: u32 = 1024;
+pub(super) const BLOCK: u32 = 1024;
 
 /// Rows of eight bits at least as long are walked on four: with shorter ones a walk does not read fewer lines, or one less and
 /// reads more vectors for it.
@@ -138,21 +138,33 @@ pub(super) fn section_of<C: Codec>(coder: &Coder<C>, truth: &Truth, threads: usi
     section[..HEADER_BYTES].copy_from_slice(&header.encode());
     let blocks = section[HEADER_BYTES..].chunks_mut(BLOCK as usize * codec.row_bytes());
     let blocks = Mutex::new((0..truth.rows()).step_by(BLOCK as usize).zip(blocks));
-    let encode = |_| {
+    let take_turns = |_| {
         let mut buf = ReadBuf::default();
         loop {
             let Some((first, rows)) = blocks.lock().next() else { return Ok(()) };
-            let count = (rows.len() / codec.row_bytes()) as u32;
-            let vectors = truth.vectors(first, count, &mut buf)?.to_f32();
-            let rows = rows.chunks_exact_mut(codec.row_bytes());
-            vectors.chunks_exact(coder.dim()).zip(rows).for_each(|(vector, row)| coder.encode(vector, row));
+            encode(coder, truth, first, rows, &mut buf)?;
         }
     };
-    in_parallel(threads.max(1), encode).into_iter().collect::<Result<()>>()?;
+    in_parallel(threads.max(1), take_turns).into_iter().collect::<Result<()>>()?;
     Ok(Blob::from_buf(section))
 }
 
-fn unreadable(error: vectra_quant::FormatError) -> Error {
+/// Writes the codes of the vectors from slot `first` on to `rows`, as many as it has room for.
+pub(super) fn encode<C: Codec>(
+    coder: &Coder<C>,
+    truth: &Truth,
+    first: u32,
+    rows: &mut [u8],
+    buf: &mut ReadBuf,
+) -> Result<()> {
+    let bytes = coder.codec().row_bytes();
+    let vectors = truth.vectors(first, (rows.len() / bytes) as u32, buf)?.to_f32();
+    let pairs = vectors.chunks_exact(coder.dim()).zip(rows.chunks_exact_mut(bytes));
+    pairs.for_each(|(vector, row)| coder.encode(vector, row));
+    Ok(())
+}
+
+pub(super) fn unreadable(error: FormatError) -> Error {
     Error::new(ErrorKind::Corrupt, format!("the codes of a segment cannot be read: {error}"))
 }
 

@@ -3,13 +3,13 @@
 use vectra_core::io::Blob;
 use vectra_core::scorer::VectorStore;
 use vectra_hnsw::{Hnsw, HnswView};
-use vectra_quant::{Codec, Coded, Coder, FormatError, Header, Projection, Sq4View, Sq8, Sq8View};
+use vectra_quant::{Codec, Coded, Coder, Header, Projection, Sq4View, Sq8, Sq8View};
 use vectra_tier::{PartRef, PartStore, ReadBuf, Role};
 
 use super::write_part;
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::calibrate::calibrate;
-use crate::segment::codes::{Codes, section_of, walked_coder};
+use crate::segment::codes::{BLOCK, Codes, encode, section_of, unreadable, walked_coder};
 use crate::segment::index::SealedIndex;
 use crate::segment::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION};
 use crate::segment::truth::Truth;
@@ -17,7 +17,6 @@ use crate::settings::Settings;
 
 /// Encodes every vector of `truth`; the codes alone already make a segment quick to scan.
 pub(crate) fn write_codes(store: &dyn PartStore, truth: &Truth, settings: &Settings) -> Result<PartRef> {
-    const BLOCK: u32 = 1024;
     let write_error = |e| Error::write_part(Role::Index, e);
     let coder = coder(truth, settings)?;
     let codec = coder.codec();
@@ -31,10 +30,9 @@ pub(crate) fn write_codes(store: &dyn PartStore, truth: &Truth, settings: &Setti
     let (mut codes, mut buf) = (vec![0; BLOCK as usize * codec.row_bytes()], ReadBuf::default());
     for first in (0..truth.rows()).step_by(BLOCK as usize) {
         let count = BLOCK.min(truth.rows() - first);
-        let vectors = truth.vectors(first, count, &mut buf)?.to_f32();
-        let rows = vectors.chunks_exact(settings.dim as usize).zip(codes.chunks_exact_mut(codec.row_bytes()));
-        rows.for_each(|(vector, target)| coder.encode(vector, target));
-        part.write(&codes[..count as usize * codec.row_bytes()]).map_err(write_error)?;
+        let rows = &mut codes[..count as usize * codec.row_bytes()];
+        encode(&coder, truth, first, rows, &mut buf)?;
+        part.write(rows).map_err(write_error)?;
     }
     part.end().and_then(|()| part.finish()).map_err(write_error)
 }
@@ -70,7 +68,7 @@ pub(crate) fn write_graph(
 ) -> Result<PartRef> {
     let coder = index.codes().coder8();
     let codes = codes_to_build_on(index, &coder, truth, threads)?;
-    let view = Sq8View::open_section(&codes).map_err(unreadable_codes)?;
+    let view = Sq8View::open_section(&codes).map_err(unreadable)?;
     let graph = Hnsw::build(&view, &settings.graph_params(), threads, progress)
         .map_err(|e| Error::caused(ErrorKind::Unavailable, "the graph was not built", e))?;
     // Two copies of the graph at a time, no more.
@@ -84,7 +82,7 @@ pub(crate) fn write_graph(
         Some(coder) => {
             drop((view, codes));
             let codes = section_of(&coder, truth, threads)?;
-            let view = Sq4View::open_section(&codes).map_err(unreadable_codes)?;
+            let view = Sq4View::open_section(&codes).map_err(unreadable)?;
             let table = calibration(truth, &Coded::new(&coder, view.rows()), &walks, settings, threads);
             (codes, table)
         }
@@ -128,10 +126,6 @@ fn calibration<V: VectorStore>(
             None
         }
     }
-}
-
-fn unreadable_codes(error: FormatError) -> Error {
-    Error::caused(ErrorKind::Corrupt, "the codes of a segment cannot be read", error)
 }
 
 #[cfg(test)]
