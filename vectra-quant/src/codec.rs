@@ -16,23 +16,14 @@ pub(crate) mod sealed {
 }
 
 /// Turns vectors into rows of bytes, and queries into what is compared with rows.
-pub trait Codec: sealed::Sealed + Copy + Eq + fmt::Debug + Send + Sync + 'static {
+pub trait Codec: sealed::Sealed + Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
     /// A query of this codec.
     type Query: CodeQuery<Codec = Self>;
 
     /// What errors call it.
     const NAME: &'static str;
 
-    /// The codec for vectors of `dim` components.
-    ///
-    /// # Panics
-    /// If `dim` is not in `1..=`[`DIM_MAX`](crate::sq::DIM_MAX), or if the codec does not know the metric.
-    fn of(dim: usize, metric: Metric) -> Self;
-
-    /// The codec that a section says it has, if it is this one.
-    fn of_quantizer(quantizer: Quantizer) -> Option<Self>;
-
-    /// The codec as one of all.
+    /// What a section of its rows says about itself.
     fn quantizer(&self) -> Quantizer;
 
     /// Components per vector.
@@ -108,7 +99,7 @@ pub trait CodeQuery: Clone + fmt::Debug + Send + Sync {
     type Codec: Codec<Query = Self>;
 
     /// The codec that encoded it.
-    fn codec(&self) -> Self::Codec;
+    fn codec(&self) -> &Self::Codec;
 
     /// The distance to `row`.
     ///

@@ -20,26 +20,29 @@ impl<C: Codec> Coder<C> {
         Self { codec, projection: None }
     }
 
-    /// Only the directions in which vectors differ most have one.
+    /// Only the directions in which vectors differ most have one, by a `codec` for as many components as are kept.
     ///
     /// # Panics
-    /// If the codec does not know the metric of the projection.
-    pub fn projected(projection: Projection) -> Self {
-        Self { codec: projection.codec(), projection: Some(projection) }
+    /// If the codec has other dimensions or another metric.
+    pub fn projected(projection: Projection, codec: C) -> Self {
+        assert_eq!(codec.dim(), projection.kept(), "projection and codec have different dimensions");
+        assert_eq!(codec.metric(), projection.metric(), "projection and codec have different metrics");
+        Self { codec, projection: Some(projection) }
     }
 
     /// The same with another codec.
     ///
     /// # Panics
-    /// If that does not know the metric.
-    pub fn with_codec<D: Codec>(&self) -> Coder<D> {
-        let codec = D::of(self.codec.dim(), self.codec.metric());
+    /// If that has other dimensions or another metric.
+    pub fn with_codec<D: Codec>(&self, codec: D) -> Coder<D> {
+        assert_eq!(codec.dim(), self.codec.dim(), "the codecs have different dimensions");
+        assert_eq!(codec.metric(), self.codec.metric(), "the codecs have different metrics");
         Coder { codec, projection: self.projection.clone() }
     }
 
     /// The codec of the rows.
-    pub fn codec(&self) -> C {
-        self.codec
+    pub fn codec(&self) -> &C {
+        &self.codec
     }
 
     /// What vectors go through before they are encoded.
@@ -64,7 +67,7 @@ impl<C: Codec> Coder<C> {
     pub fn encode(&self, vector: &[f32], row: &mut [u8]) {
         match &self.projection {
             None => self.codec.encode(vector, row),
-            Some(projection) => projection.encode::<C>(vector, row),
+            Some(projection) => projection.encode(&self.codec, vector, row),
         }
     }
 
@@ -75,7 +78,7 @@ impl<C: Codec> Coder<C> {
     pub fn bind(&self, query: &[f32]) -> C::Query {
         match &self.projection {
             None => self.codec.bind(query),
-            Some(projection) => projection.bind::<C>(query),
+            Some(projection) => projection.bind(&self.codec, query),
         }
     }
 }
@@ -134,7 +137,7 @@ mod tests {
         let vectors = [[1.0, 0.6, 0.8], [0.0, -0.6, -0.8]];
         let pairs = vectors.iter().zip(rows.chunks_exact_mut(coder.codec().row_bytes()));
         pairs.for_each(|(vector, row)| coder.encode(vector, row));
-        let coded = Coded::new(coder, Rows::new(coder.codec(), &rows));
+        let coded = Coded::new(coder, Rows::new(coder.codec().clone(), &rows));
         assert_eq!((coded.len(), coded.dim(), coder.metric()), (2, 3, Metric::L2));
         let distance = coded.bind(&vectors[0]).score(1);
         assert!((distance - 5.0).abs() < tolerance, "{coder:?}: {distance}");
@@ -144,10 +147,12 @@ mod tests {
     #[test]
     fn whole_queries_are_bound_as_the_rows_were_made() {
         let directions = [1.0, 0.0, 0.0, 0.0, 0.6, 0.8];
-        let projected = Coder::projected(Projection::new(&directions, &[0.0; 3], Metric::L2));
+        let projected =
+            Coder::projected(Projection::new(&directions, &[0.0; 3], Metric::L2), Sq8::new(2, Metric::L2));
         for coder in [Coder::direct(Sq8::new(3, Metric::L2)), projected] {
             binds_as_the_rows_were_made(&coder, 0.1);
-            binds_as_the_rows_were_made(&coder.with_codec::<Sq4>(), 0.3);
+            let four = Sq4::new(coder.codec().dim(), Metric::L2);
+            binds_as_the_rows_were_made(&coder.with_codec(four), 0.3);
         }
     }
 }

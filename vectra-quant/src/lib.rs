@@ -5,6 +5,9 @@
 pub mod format;
 pub mod quantizer;
 
+// Which instruction sets kernels are for.
+mod isa;
+
 // What codecs have in common, and the one store of rows for all of them.
 pub mod codec;
 pub mod store;

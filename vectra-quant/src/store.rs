@@ -30,8 +30,8 @@ impl<'a, C: Codec> Rows<'a, C> {
     }
 
     /// The codec that wrote the rows.
-    pub fn codec(&self) -> C {
-        self.codec
+    pub fn codec(&self) -> &C {
+        &self.codec
     }
 
     /// All rows.
@@ -53,14 +53,14 @@ impl<'a, C: Codec> Rows<'a, C> {
     ///
     /// # Panics
     /// If another codec bound the query.
-    pub fn scorer(self, query: &'a C::Query) -> RowScorer<'a, C> {
-        assert_eq!(query.codec(), self.codec, "query and rows have different codecs");
-        RowScorer { rows: self, query: Cow::Borrowed(query) }
+    pub fn scorer(&self, query: &'a C::Query) -> RowScorer<'a, C> {
+        assert_eq!(*query.codec(), self.codec, "query and rows have different codecs");
+        RowScorer { rows: self.clone(), query: Cow::Borrowed(query) }
     }
 
     /// Scores with a query of the same codec that is the scorer's own.
-    pub(crate) fn owning_scorer(self, query: C::Query) -> RowScorer<'a, C> {
-        RowScorer { rows: self, query: Cow::Owned(query) }
+    pub(crate) fn owning_scorer(&self, query: C::Query) -> RowScorer<'a, C> {
+        RowScorer { rows: self.clone(), query: Cow::Owned(query) }
     }
 }
 
@@ -124,24 +124,27 @@ impl<C: Codec> View<C> {
         Ok(Self { codec, rows: blob })
     }
 
-    /// Opens a whole section: a [`Header`] and as many rows as it says.
-    pub fn open_section(section: &Blob) -> Result<Self, FormatError> {
+    /// Opens a whole section of rows that `codec` wrote: a [`Header`] and as many rows as it says.
+    ///
+    /// # Errors
+    /// Also if the header names another codec, or this one with other settings.
+    pub fn open_section(section: &Blob, codec: C) -> Result<Self, FormatError> {
         let header = Header::decode(section)?;
-        let Some(codec) = C::of_quantizer(header.quantizer) else {
+        if header.quantizer != codec.quantizer() {
             return Err(DecodeError::new(6, C::NAME).into());
-        };
+        }
         let rows = section.slice(HEADER_BYTES..section.len()).expect("a header was read from these bytes");
         Self::open(rows, codec, header.rows)
     }
 
     /// The rows, borrowed.
     pub fn rows(&self) -> Rows<'_, C> {
-        Rows { codec: self.codec, rows: &self.rows }
+        Rows { codec: self.codec.clone(), rows: &self.rows }
     }
 
     /// The codec that wrote the rows.
-    pub fn codec(&self) -> C {
-        self.codec
+    pub fn codec(&self) -> &C {
+        &self.codec
     }
 
     /// Whether the rows are in memory of our own, not in a mapped file.
@@ -151,7 +154,7 @@ impl<C: Codec> View<C> {
 
     /// The same rows in memory of our own.
     pub fn to_owned_memory(&self) -> Self {
-        Self { codec: self.codec, rows: self.rows.to_owned_memory() }
+        Self { codec: self.codec.clone(), rows: self.rows.to_owned_memory() }
     }
 }
 

@@ -97,30 +97,24 @@ impl Projection {
         self.metric
     }
 
-    /// The codec of projected rows; its dimension is how many directions are [`kept`](Self::kept).
+    /// Writes the code that `codec`, for as many components as are [`kept`](Self::kept), makes of the projected `vector` to
+    /// `row`. Total as [`Codec::encode`] is.
     ///
     /// # Panics
-    /// If the codec does not know the metric.
-    pub fn codec<C: Codec>(&self) -> C {
-        C::of(self.kept(), self.metric)
-    }
-
-    /// Writes the code of the projected `vector` to `row`. Total as [`Codec::encode`] is.
-    ///
-    /// # Panics
-    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`Codec::row_bytes`] of the [`codec`](Self::codec).
-    pub fn encode<C: Codec>(&self, vector: &[f32], row: &mut [u8]) {
+    /// If `vector` is not [`dim`](Self::dim) long, the codec has other dimensions, or `row` is not
+    /// [`Codec::row_bytes`] long.
+    pub fn encode<C: Codec>(&self, codec: &C, vector: &[f32], row: &mut [u8]) {
         let part = self.project(vector);
-        self.codec::<C>().encode_part(&part.components, part.rest, row);
+        codec.encode_part(&part.components, part.rest, row);
     }
 
-    /// Encodes the projected `query`, to be compared with rows of this projection.
+    /// Encodes the projected `query`, to be compared with rows that `codec` made of this projection.
     ///
     /// # Panics
-    /// If `query` is not [`dim`](Self::dim) long.
-    pub fn bind<C: Codec>(&self, query: &[f32]) -> C::Query {
+    /// If `query` is not [`dim`](Self::dim) long or the codec has other dimensions.
+    pub fn bind<C: Codec>(&self, codec: &C, query: &[f32]) -> C::Query {
         let part = self.project(query);
-        self.codec::<C>().bind_part(&part.components, part.rest)
+        codec.bind_part(&part.components, part.rest)
     }
 
     fn project(&self, vector: &[f32]) -> Part {

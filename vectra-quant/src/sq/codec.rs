@@ -111,14 +111,6 @@ impl Codec for Sq8 {
 
     const NAME: &'static str = "codec SQ8";
 
-    fn of(dim: usize, metric: Metric) -> Self {
-        Self::new(dim, metric)
-    }
-
-    fn of_quantizer(quantizer: Quantizer) -> Option<Self> {
-        if let Quantizer::Sq8(codec) = quantizer { Some(codec) } else { None }
-    }
-
     fn quantizer(&self) -> Quantizer {
         Quantizer::Sq8(*self)
     }

@@ -149,8 +149,8 @@ impl Sq8Query {
 impl CodeQuery for Sq8Query {
     type Codec = Sq8;
 
-    fn codec(&self) -> Sq8 {
-        self.codec
+    fn codec(&self) -> &Sq8 {
+        &self.codec
     }
 
     fn score_row(&self, row: &[u8]) -> f32 {

@@ -62,14 +62,6 @@ impl Codec for Sq4 {
 
     const NAME: &'static str = "codec SQ4";
 
-    fn of(dim: usize, metric: Metric) -> Self {
-        Self::new(dim, metric)
-    }
-
-    fn of_quantizer(quantizer: Quantizer) -> Option<Self> {
-        if let Quantizer::Sq4(codec) = quantizer { Some(codec) } else { None }
-    }
-
     fn quantizer(&self) -> Quantizer {
         Quantizer::Sq4(*self)
     }

@@ -51,8 +51,8 @@ impl Sq4Query {
 impl CodeQuery for Sq4Query {
     type Codec = Sq4;
 
-    fn codec(&self) -> Sq4 {
-        self.codec
+    fn codec(&self) -> &Sq4 {
+        &self.codec
     }
 
     fn score_row(&self, row: &[u8]) -> f32 {

@@ -5,13 +5,13 @@ use vectra_core::testing::stores::vector_store_conformance;
 
 use super::*;
 use crate::sq::{Sq8, Sq8Rows, Sq8View};
-use crate::sq4::{Sq4, Sq4Rows, Sq4View};
+use crate::sq4::{Sq4, Sq4Rows};
 
 /// What every codec knows.
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
 
 /// A section with its header.
-fn section<C: Codec>(codec: C, vectors: &[f32]) -> Vec<u8> {
+fn section<C: Codec>(codec: &C, vectors: &[f32]) -> Vec<u8> {
     let count = vectors.len() / codec.dim();
     let mut bytes = Header { quantizer: codec.quantizer(), rows: count as u32 }.encode().to_vec();
     bytes.resize(HEADER_BYTES + count * codec.row_bytes(), 0);
@@ -20,12 +20,15 @@ fn section<C: Codec>(codec: C, vectors: &[f32]) -> Vec<u8> {
     bytes
 }
 
-fn conforms<C: Codec>(metrics: &[Metric], vectors: &[f32], dim: usize, tolerance: f64) {
+/// A codec for so many dimensions.
+type Of<C> = fn(usize, Metric) -> C;
+
+fn conforms<C: Codec>(of: Of<C>, metrics: &[Metric], vectors: &[f32], dim: usize, tolerance: f64) {
     for metric in metrics {
-        let codec = C::of(dim, *metric);
-        let section = Blob::copy_of(&section(codec, vectors));
-        let view = View::<C>::open_section(&section).expect("written above");
-        assert_eq!(view.codec(), codec);
+        let codec = of(dim, *metric);
+        let section = Blob::copy_of(&section(&codec, vectors));
+        let view = View::open_section(&section, codec.clone()).expect("written above");
+        assert_eq!(*view.codec(), codec);
         vector_store_conformance(&view, vectors, *metric, tolerance);
         vector_store_conformance(&view.rows(), vectors, *metric, tolerance);
     }
@@ -33,7 +36,8 @@ fn conforms<C: Codec>(metrics: &[Metric], vectors: &[f32], dim: usize, tolerance
 
 #[test]
 fn codes_of_eight_bits_conform() {
-    let conforms = |vectors: &[f32], dim, tolerance| conforms::<Sq8>(&Metric::ALL, vectors, dim, tolerance);
+    let conforms =
+        |vectors: &[f32], dim, tolerance| conforms(Sq8::new, &Metric::ALL, vectors, dim, tolerance);
     for dim in [2, 17, 48, 64, 384] {
         conforms(&uniform(90, dim, 1), dim, 1e-2);
     }
@@ -45,7 +49,7 @@ fn codes_of_eight_bits_conform() {
 
 #[test]
 fn codes_of_four_bits_conform() {
-    let conforms = |vectors: &[f32], dim, tolerance| conforms::<Sq4>(&METRICS, vectors, dim, tolerance);
+    let conforms = |vectors: &[f32], dim, tolerance| conforms(Sq4::new, &METRICS, vectors, dim, tolerance);
     for (dim, tolerance) in [(2, 0.1), (17, 0.1), (48, 0.08), (112, 0.06), (113, 0.06), (384, 0.04)] {
         conforms(&uniform(90, dim, 1), dim, tolerance);
     }
@@ -55,13 +59,13 @@ fn codes_of_four_bits_conform() {
     conforms(&[], 3, 0.0);
 }
 
-fn one_query_for_two_sections<C: Codec>() {
-    let codec = C::of(10, Metric::L2);
-    let (a, b) = (section(codec, &uniform(5, 10, 1)), section(codec, &uniform(5, 10, 2)));
+fn one_query_for_two_sections<C: Codec>(of: Of<C>) {
+    let codec = of(10, Metric::L2);
+    let (a, b) = (section(&codec, &uniform(5, 10, 1)), section(&codec, &uniform(5, 10, 2)));
     let vector = uniform(1, 10, 3);
     let query = codec.bind(&vector);
     for bytes in [a, b] {
-        let rows = Rows::new(codec, &bytes[HEADER_BYTES..]);
+        let rows = Rows::new(codec.clone(), &bytes[HEADER_BYTES..]);
         assert_eq!(rows.scorer(&query).score(3).to_bits(), rows.bind(&vector).score(3).to_bits());
         assert_eq!(rows.row(4), &rows.bytes()[4 * 64..]);
     }
@@ -69,44 +73,46 @@ fn one_query_for_two_sections<C: Codec>() {
 
 #[test]
 fn one_bound_query_serves_many_sections() {
-    one_query_for_two_sections::<Sq8>();
-    one_query_for_two_sections::<Sq4>();
+    one_query_for_two_sections(Sq8::new);
+    one_query_for_two_sections(Sq4::new);
 }
 
 #[test]
 fn sections_of_other_codecs_are_refused() {
-    let eight = section(Sq8::new(10, Metric::L2), &[]);
-    let error = Sq4View::open_section(&Blob::copy_of(&eight)).expect_err("of eight bits");
+    let (eight, four) = (Sq8::new(10, Metric::L2), Sq4::new(10, Metric::L2));
+    let (of_eight, of_four) = (Blob::copy_of(&section(&eight, &[])), Blob::copy_of(&section(&four, &[])));
+    let error = View::open_section(&of_eight, four).expect_err("of eight bits");
     assert!(error.to_string().contains("codec SQ4"), "{error}");
-    let four = section(Sq4::new(10, Metric::L2), &[]);
-    let error = Sq8View::open_section(&Blob::copy_of(&four)).expect_err("of four bits");
+    let error = View::open_section(&of_four, eight).expect_err("of four bits");
     assert!(error.to_string().contains("codec SQ8"), "{error}");
+    View::open_section(&of_eight, Sq8::new(11, Metric::L2)).expect_err("of other dimensions");
+    View::open_section(&of_eight, Sq8::new(10, Metric::Dot)).expect_err("of another metric");
 }
 
-fn lengths<C: Codec>() {
-    let codec = C::of(10, Metric::L2);
-    let bytes = section(codec, &uniform(5, 10, 1));
+fn lengths<C: Codec>(of: Of<C>) {
+    let codec = of(10, Metric::L2);
+    let bytes = section(&codec, &uniform(5, 10, 1));
     for len in [0, 40, 64, 65, bytes.len() - 64, bytes.len() - 1] {
-        View::<C>::open_section(&Blob::copy_of(&bytes[..len])).expect_err("too short");
+        View::open_section(&Blob::copy_of(&bytes[..len]), codec.clone()).expect_err("too short");
     }
     let rows = Blob::copy_of(&bytes[HEADER_BYTES..]);
     let length = FormatError::Length { rows: 6, row_bytes: 64, expected: 384, found: 320 };
-    assert_eq!(View::open(rows.clone(), codec, 6).expect_err("five rows"), length);
-    assert_eq!(View::open(rows, codec, 5).expect("five rows").len(), 5);
+    assert_eq!(View::open(rows.clone(), codec.clone(), 6).expect_err("five rows"), length);
+    assert_eq!(View::open(rows, codec.clone(), 5).expect("five rows").len(), 5);
     assert!(View::open(Blob::default(), codec, 0).expect("no rows").is_empty());
 }
 
 #[test]
 fn lengths_are_checked_when_opening() {
-    lengths::<Sq8>();
-    lengths::<Sq4>();
+    lengths(Sq8::new);
+    lengths(Sq4::new);
 }
 
 #[test]
 fn views_share_their_bytes() {
     let sq8 = Sq8::new(10, Metric::L2);
-    let view =
-        Sq8View::open_section(&Blob::copy_of(&section(sq8, &uniform(5, 10, 1)))).expect("written above");
+    let section = Blob::copy_of(&section(&sq8, &uniform(5, 10, 1)));
+    let view = Sq8View::open_section(&section, sq8).expect("written above");
     assert_eq!(view.rows().bytes().as_ptr(), view.clone().rows().bytes().as_ptr());
     assert_eq!(view.rows().bytes().as_ptr() as usize % 64, 0, "the header keeps the alignment");
     assert!(view.is_owned());
@@ -120,7 +126,7 @@ fn views_share_their_bytes() {
 #[should_panic(expected = "beyond the 5 rows")]
 fn expanding_a_slot_beyond_the_rows_panics() {
     let sq8 = Sq8::new(10, Metric::L2);
-    let bytes = section(sq8, &uniform(5, 10, 1));
+    let bytes = section(&sq8, &uniform(5, 10, 1));
     let rows = Sq8Rows::new(sq8, &bytes[HEADER_BYTES..]);
     rows.bind(&[0.0; 10]).expand(&Expansion::whole(0, &[5]), f32::INFINITY, &mut Pool::default());
 }
@@ -129,7 +135,7 @@ fn expanding_a_slot_beyond_the_rows_panics() {
 #[should_panic(expected = "beyond the 5 rows")]
 fn expanding_a_slot_beyond_the_rows_of_four_bits_panics() {
     let sq4 = Sq4::new(10, Metric::L2);
-    let bytes = section(sq4, &uniform(5, 10, 1));
+    let bytes = section(&sq4, &uniform(5, 10, 1));
     let rows = Sq4Rows::new(sq4, &bytes[HEADER_BYTES..]);
     rows.bind(&[0.0; 10]).expand(&Expansion::whole(0, &[5]), f32::INFINITY, &mut Pool::default());
 }
@@ -148,10 +154,10 @@ fn a_query_of_another_codec_panics() {
 }
 
 /// Opens `body` as `rows` rows, which is refused or can be searched.
-fn opened_and_searched<C: Codec>(metric: Metric, rows: u32, body: &[u8]) {
-    let header = Header { quantizer: C::of(30, metric).quantizer(), rows }.encode();
+fn opened_and_searched<C: Codec>(codec: C, rows: u32, body: &[u8]) {
+    let header = Header { quantizer: codec.quantizer(), rows }.encode();
     let section = Blob::copy_of(&[&header[..], body].concat());
-    match View::<C>::open_section(&section) {
+    match View::open_section(&section, codec) {
         Err(error) => assert!(body.len() != 64 * rows as usize, "{error}"),
         Ok(view) => {
             let slots: Vec<u32> = (0..rows).collect();
@@ -176,11 +182,12 @@ proptest! {
 
     #[test]
     fn any_bytes_are_refused_or_a_section(bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..64_usize) {
-        Sq4View::open_section(&Blob::copy_of(&bytes)).expect_err("no header");
-        let mut forged = section(Sq4::new(30, Metric::L2), &uniform(3, 30, 1));
+        let codec = Sq4::new(30, Metric::L2);
+        View::open_section(&Blob::copy_of(&bytes), codec).expect_err("no header");
+        let mut forged = section(&codec, &uniform(3, 30, 1));
         let end = (at + bytes.len()).min(forged.len());
         forged[at..end].copy_from_slice(&bytes[..end - at]);
-        if let Ok(view) = Sq4View::open_section(&Blob::copy_of(&forged)) {
+        if let Ok(view) = View::open_section(&Blob::copy_of(&forged), codec) {
             view.between(0, 2);
         }
     }
@@ -191,7 +198,7 @@ proptest! {
         rows in 0..5_u32,
         metric in 0..4_usize,
     ) {
-        opened_and_searched::<Sq8>(Metric::ALL[metric], rows, &body);
-        opened_and_searched::<Sq4>(METRICS[metric % 3], rows, &body);
+        opened_and_searched(Sq8::new(30, Metric::ALL[metric]), rows, &body);
+        opened_and_searched(Sq4::new(30, METRICS[metric % 3]), rows, &body);
     }
 }

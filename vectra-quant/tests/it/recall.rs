@@ -92,15 +92,15 @@ fn mixed(vectors: &[f32], metric: Metric) -> Projection {
 /// The share of the true neighbours that are among the `3 K` nearest by codes of four bits: what a re-rank finds.
 fn recall_of_four_bits(vectors: &[f32], queries: &[f32], metric: Metric) -> f64 {
     let (projection, count) = (mixed(vectors, metric), (vectors.len() / DIM) as u32);
-    let codec = projection.codec::<Sq4>();
+    let codec = Sq4::new(projection.kept(), metric);
     let mut rows = vec![0; count as usize * codec.row_bytes()];
     let pairs = vectors.chunks_exact(DIM).zip(rows.chunks_exact_mut(codec.row_bytes()));
-    pairs.for_each(|(vector, row)| projection.encode::<Sq4>(vector, row));
+    pairs.for_each(|(vector, row)| projection.encode(&codec, vector, row));
     let view = Sq4View::open(Blob::copy_of(&rows), codec, count).expect("the length fits");
     let oracle = Oracle::new(vectors, DIM, metric);
     let (mut scratch, mut out, mut sum) = (FlatScratch::default(), Vec::new(), 0.0);
     for query in queries.chunks_exact(DIM) {
-        let bound = projection.bind::<Sq4>(query);
+        let bound = projection.bind(&codec, query);
         let params = SearchParams::new(3 * K, 3 * K);
         Flat::new(count).search(&mut view.rows().scorer(&bound), &params, &All, &mut scratch, &mut out);
         let slots: Vec<u32> = out.iter().map(|found| found.slot).collect();

@@ -70,8 +70,8 @@ proptest! {
         let header = Header { quantizer: Quantizer::Sq8(sq8), rows: count as u32 };
         let rows = encode_all(sq8, &vectors);
         let section = Blob::copy_of(&[&header.encode()[..], &rows].concat());
-        let view = Sq8View::open_section(&section).expect("written above");
-        prop_assert_eq!((view.len(), view.dim(), view.codec()), (count, dim, sq8));
+        let view = Sq8View::open_section(&section, sq8).expect("written above");
+        prop_assert_eq!((view.len(), view.dim(), *view.codec()), (count, dim, sq8));
         prop_assert_eq!(view.rows().bytes(), &rows[..]);
     }
 }

@@ -7,7 +7,7 @@ use vectra_core::index::{AnnIndex, SearchParams};
 use vectra_core::io::Blob;
 use vectra_core::scorer::{Scorer, VectorStore};
 use vectra_hnsw::{Hnsw, HnswView, Params};
-use vectra_quant::{CodeQuery, Codec, Header, Projection, Sq4, Sq8, Sq8View, View};
+use vectra_quant::{CodeQuery, Codec, Header, Projection, Quantizer, Sq4, Sq8, Sq8View, View};
 
 use crate::segment::calibration::{Calibration, Rule, TARGETS, WANTED};
 
@@ -34,13 +34,16 @@ pub(super) fn codes(bytes: &[u8]) {
     let mut section = section.to_vec();
     repair_sum(&mut section, *repair, 60);
     let section = Blob::copy_of(&section);
-    score::<Sq8>(&section);
-    score::<Sq4>(&section);
+    match Header::decode(&section).map(|header| header.quantizer) {
+        Ok(Quantizer::Sq8(codec)) => score(&section, codec),
+        Ok(Quantizer::Sq4(codec)) => score(&section, codec),
+        Ok(_) | Err(_) => (),
+    }
 }
 
-/// Scores some rows, if there are rows of this codec.
-fn score<C: Codec>(section: &Blob) {
-    let Ok(view) = View::<C>::open_section(section) else { return };
+/// Scores some rows, if there are rows.
+fn score<C: Codec>(section: &Blob, codec: C) {
+    let Ok(view) = View::open_section(section, codec) else { return };
     let query = vec![0.5; view.dim()];
     let mut scorer = view.bind(&query);
     for slot in 0..view.len().min(8) as u32 {
@@ -57,14 +60,15 @@ pub(super) fn projection(bytes: &[u8]) {
     let mut section = section.to_vec();
     repair_sum(&mut section, *repair, 60);
     let Ok(projection) = Projection::open_section(&Blob::copy_of(&section)) else { return };
-    encode_and_score::<Sq8>(&projection);
-    encode_and_score::<Sq4>(&projection);
+    let (dim, metric) = (projection.kept(), projection.metric());
+    encode_and_score(&projection, &Sq8::new(dim, metric));
+    encode_and_score(&projection, &Sq4::new(dim, metric));
 }
 
-fn encode_and_score<C: Codec>(projection: &Projection) {
-    let (vector, mut row) = (vec![0.5; projection.dim()], vec![0; projection.codec::<C>().row_bytes()]);
-    projection.encode::<C>(&vector, &mut row);
-    _ = projection.bind::<C>(&vector).score_row(&row);
+fn encode_and_score<C: Codec>(projection: &Projection, codec: &C) {
+    let (vector, mut row) = (vec![0.5; projection.dim()], vec![0; codec.row_bytes()]);
+    projection.encode(codec, &vector, &mut row);
+    _ = projection.bind(codec, &vector).score_row(&row);
 }
 
 /// A graph over the rows that its header states, behind the byte that says whether its header's sum is made right.

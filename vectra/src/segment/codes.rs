@@ -45,10 +45,10 @@ impl Codes {
     ) -> Result<Self> {
         let header = Header::decode(section).map_err(unreadable)?;
         match header.quantizer {
-            Quantizer::Sq8(_) => Ok(Self::Eight(CodeRows::open(section, projection, dim, metric)?)),
-            Quantizer::Sq4(_) if metric != Metric::L1 => {
-                Ok(Self::Four(CodeRows::open(section, projection, dim, metric)?))
+            Quantizer::Sq8(codec) => {
+                Ok(Self::Eight(CodeRows::open(section, codec, projection, dim, metric)?))
             }
+            Quantizer::Sq4(codec) => Ok(Self::Four(CodeRows::open(section, codec, projection, dim, metric)?)),
             _ => Err(foreign()),
         }
     }
@@ -73,7 +73,10 @@ impl Codes {
     pub(super) fn coder8(&self) -> Coder<Sq8> {
         match self {
             Self::Eight(codes) => codes.coder.clone(),
-            Self::Four(codes) => codes.coder.with_codec(),
+            Self::Four(codes) => {
+                let four = codes.coder.codec();
+                codes.coder.with_codec(Sq8::new(four.dim(), four.metric()))
+            }
         }
     }
 
@@ -87,13 +90,22 @@ impl Codes {
 }
 
 impl<C: Codec> CodeRows<C> {
-    fn open(section: &Blob, projection: Option<Projection>, dim: usize, metric: Metric) -> Result<Self> {
-        let view = View::open_section(section).map_err(unreadable)?;
-        if projection.as_ref().is_some_and(|projection| projection.metric() != metric) {
-            return Err(foreign());
-        }
-        let coder = projection.map_or_else(|| Coder::direct(C::of(dim, metric)), Coder::projected);
-        if coder.dim() != dim || view.codec() != coder.codec() {
+    fn open(
+        section: &Blob,
+        codec: C,
+        projection: Option<Projection>,
+        dim: usize,
+        metric: Metric,
+    ) -> Result<Self> {
+        let view = View::open_section(section, codec.clone()).map_err(unreadable)?;
+        let coder = match projection {
+            None => Coder::direct(codec),
+            Some(projection) if (projection.kept(), projection.metric()) == (codec.dim(), codec.metric()) => {
+                Coder::projected(projection, codec)
+            }
+            Some(_) => return Err(foreign()),
+        };
+        if (coder.dim(), coder.metric()) != (dim, metric) {
             return Err(foreign());
         }
         Ok(Self { coder, view })
@@ -123,8 +135,9 @@ impl<C: Codec> CodeRows<C> {
 /// What makes the codes on which a graph is walked that was built on those of `coder`, if these are others: of four bits,
 /// where that makes long rows half as long, and vectors lie around zero, as projected ones do.
 pub(super) fn walked_coder(coder: &Coder<Sq8>) -> Option<Coder<Sq4>> {
-    let is_long = coder.codec().row_bytes() >= FOUR_FROM;
-    (is_long && coder.projection().is_some()).then(|| coder.with_codec())
+    let eight = coder.codec();
+    let pays = eight.row_bytes() >= FOUR_FROM && coder.projection().is_some();
+    pays.then(|| coder.with_codec(Sq4::new(eight.dim(), eight.metric())))
 }
 
 /// A section of the codes that `coder` makes of all vectors of `truth`.

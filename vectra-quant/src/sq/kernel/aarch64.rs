@@ -4,12 +4,12 @@ use std::arch::aarch64::{
     int32x4_t, vaddq_s32, vaddvq_s32, vdupq_n_s32, vget_high_s16, vget_low_s8, vget_low_s16, vget_low_u8,
     vld1q_s8, vld1q_u8, vmlal_s16, vmovl_high_s8, vmovl_high_u8, vmovl_s8, vmovl_u8, vreinterpretq_s16_u16,
 };
-use std::arch::is_aarch64_feature_detected;
 
 use super::super::formula::distances_apart;
 use super::super::{levels, manhattan, near};
 use super::generic::{self, Sums};
 use super::{Kernels, tile};
+use crate::isa::Isa;
 
 #[derive(Clone, Copy)]
 struct Neon([int32x4_t; 2]);
@@ -73,8 +73,8 @@ unsafe fn scan(query: &[i8], rows: &[u8], stride: usize, out: &mut [i32]) {
 }
 
 /// To be handed out only after the feature was detected. What is portable needs no registers beyond the base target's.
-static KERNELS: Kernels = Kernels {
-    name: "neon",
+pub(super) static KERNELS: Kernels = Kernels {
+    isa: Isa::Neon,
     one,
     gather,
     scan,
@@ -86,8 +86,3 @@ static KERNELS: Kernels = Kernels {
     manhattan: manhattan::distance,
     encode: levels::encode,
 };
-
-/// The kernels that this machine can run, the preferred one first.
-pub(super) fn detected() -> Vec<&'static Kernels> {
-    is_aarch64_feature_detected!("neon").then_some(&KERNELS).into_iter().collect()
-}

@@ -12,6 +12,7 @@ use vectra_core::memory::{LINE, prefetch_at};
 use super::super::formula::distances_apart;
 use super::super::{levels, manhattan, near};
 use super::{Kernels, tile};
+use crate::isa::Isa;
 
 /// Sums kept in flight within a row. Few, as rows are short and processors overlap one row with the next.
 const ACCUMULATORS: usize = 2;
@@ -198,20 +199,16 @@ impl Sums for [i32; 16] {
 }
 
 /// The kernels that every machine can run.
-pub(super) fn portable() -> &'static Kernels {
-    type Lanes = [i32; 16];
-    static PORTABLE: Kernels = Kernels {
-        name: "portable",
-        one: one::<Lanes>,
-        gather: gather::<Lanes>,
-        scan: scan::<Lanes>,
-        products: tile::products::<[i32; tile::GROUP], { tile::ROWS }>,
-        row: tile::products::<[i32; tile::GROUP], 1>,
-        finish: |side, columns, products, out| columns.distances(side, products, out),
-        finish_apart: distances_apart,
-        nearest: near::nearest,
-        manhattan: manhattan::distance,
-        encode: levels::encode,
-    };
-    &PORTABLE
-}
+pub(super) static PORTABLE: Kernels = Kernels {
+    isa: Isa::Portable,
+    one: one::<[i32; 16]>,
+    gather: gather::<[i32; 16]>,
+    scan: scan::<[i32; 16]>,
+    products: tile::products::<[i32; tile::GROUP], { tile::ROWS }>,
+    row: tile::products::<[i32; tile::GROUP], 1>,
+    finish: |side, columns, products, out| columns.distances(side, products, out),
+    finish_apart: distances_apart,
+    nearest: near::nearest,
+    manhattan: manhattan::distance,
+    encode: levels::encode,
+};

@@ -12,6 +12,7 @@ use vectra_core::Metric;
 
 use super::formula::{ColumnFactors, Side};
 use super::row::{Factors, RowFactors};
+use crate::isa::{Isa, Table, choose, runnable};
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -34,7 +35,7 @@ pub const LEN_MAX: usize = super::DIM_MAX;
 /// Ask for many rows at once: the whole loop of [`gather`](Kernels::gather) and [`scan`](Kernels::scan) runs behind a
 /// single indirect call.
 pub struct Kernels {
-    name: &'static str,
+    isa: Isa,
     one: OneFn,
     gather: GatherFn,
     scan: ScanFn,
@@ -73,7 +74,7 @@ type EncodeFn = unsafe fn(&[f32], f64, &mut [u8]) -> Factors;
 impl Kernels {
     /// The instruction set: `avx512vnni`, `avxvnni`, `avx2`, `neon` or `portable`.
     pub const fn name(&self) -> &'static str {
-        self.name
+        self.isa.name()
     }
 
     /// `sum codes_i * query_i` for one row.
@@ -219,36 +220,35 @@ impl Kernels {
 
 impl fmt::Debug for Kernels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kernels").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Kernels").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl Table for Kernels {
+    fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    fn all() -> Vec<&'static Self> {
+        let mut all: Vec<&'static Self> = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        all.extend(x86_64::TABLES);
+        #[cfg(target_arch = "aarch64")]
+        all.push(&aarch64::KERNELS);
+        all.push(&generic::PORTABLE);
+        all
     }
 }
 
 /// The kernels to use on this machine, chosen at the first call.
 pub fn kernels() -> &'static Kernels {
     static CHOSEN: OnceLock<&'static Kernels> = OnceLock::new();
-    CHOSEN.get_or_init(|| all_kernels()[0])
+    choose(&CHOSEN)
 }
 
 /// Every kernel that this machine can run, the preferred one first; never empty.
 pub fn all_kernels() -> Vec<&'static Kernels> {
-    let mut all = native();
-    all.push(generic::portable());
-    all
-}
-
-#[cfg(target_arch = "x86_64")]
-fn native() -> Vec<&'static Kernels> {
-    x86_64::detected()
-}
-
-#[cfg(target_arch = "aarch64")]
-fn native() -> Vec<&'static Kernels> {
-    aarch64::detected()
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn native() -> Vec<&'static Kernels> {
-    Vec::new()
+    runnable()
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! `vpdpbusd` multiplies unsigned with signed bytes and adds four products to each `i32` sum without saturating.
 //! Its 16-bit sibling `vpmaddubsw` saturates, so plain AVX2 widens to 16 bits first.
 
-use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
     __m256i, __m512, __m512i, _CMP_LE_OQ, _CMP_LT_OQ, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128,
     _mm_shuffle_epi32, _mm256_add_epi32, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16,
@@ -23,6 +22,7 @@ use super::super::{levels, manhattan, near};
 use super::Kernels;
 use super::generic::{self, Sums};
 use super::tile::{self, Group, QUAD};
+use crate::isa::Isa;
 
 /// 512-bit VNNI.
 #[derive(Clone, Copy)]
@@ -272,9 +272,9 @@ fn nearest_by_masks(distances: &[f32], count: usize, places: &mut Vec<u32>) {
 
 /// The entry points of one instruction set: the generic loop compiled with its features.
 macro_rules! entry_points {
-    ($module:ident, $features:literal, $sums:ident, $group:ty, $nearest:path) => {
+    ($module:ident, $isa:ident, $features:literal, $sums:ident, $group:ty, $nearest:path) => {
         mod $module {
-            use super::{ColumnFactors, Factors, Kernels, Metric, RowFactors, Side};
+            use super::{ColumnFactors, Factors, Isa, Kernels, Metric, RowFactors, Side};
             use super::{distances_apart, generic, levels, manhattan, tile};
 
             #[target_feature(enable = $features)]
@@ -353,7 +353,7 @@ macro_rules! entry_points {
 
             /// To be handed out only after the features were detected.
             pub(super) static KERNELS: Kernels = Kernels {
-                name: stringify!($module),
+                isa: Isa::$isa,
                 one,
                 gather,
                 scan,
@@ -368,17 +368,9 @@ macro_rules! entry_points {
         }
     };
 }
-entry_points!(avx512vnni, "avx512f,avx512vnni", Vnni512, super::Vnni512, super::nearest_by_masks);
-entry_points!(avxvnni, "avx2,avxvnni", Vnni256, super::Vnni256Pair, super::near::nearest);
-entry_points!(avx2, "avx2", Widened, [i32; tile::GROUP], super::near::nearest);
+entry_points!(avx512vnni, Avx512Vnni, "avx512f,avx512vnni", Vnni512, super::Vnni512, super::nearest_by_masks);
+entry_points!(avxvnni, AvxVnni, "avx2,avxvnni", Vnni256, super::Vnni256Pair, super::near::nearest);
+entry_points!(avx2, Avx2, "avx2", Widened, [i32; tile::GROUP], super::near::nearest);
 
-/// The kernels that this machine can run, the preferred one first.
-pub(super) fn detected() -> Vec<&'static Kernels> {
-    let avx2 = is_x86_feature_detected!("avx2");
-    let candidates = [
-        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni"), &avx512vnni::KERNELS),
-        (avx2 && is_x86_feature_detected!("avxvnni"), &avxvnni::KERNELS),
-        (avx2, &avx2::KERNELS),
-    ];
-    candidates.into_iter().filter_map(|(present, kernels)| present.then_some(kernels)).collect()
-}
+/// The preferred one first.
+pub(super) static TABLES: [&Kernels; 3] = [&avx512vnni::KERNELS, &avxvnni::KERNELS, &avx2::KERNELS];

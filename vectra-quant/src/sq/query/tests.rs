@@ -238,7 +238,7 @@ proptest! {
         let mut out = [0.0; 2];
         bound.scan(&rows, &mut out);
         prop_assert_eq!(out[1].to_bits(), bound.score_row(&rows[64..]).to_bits());
-        let of_row = Sq8Query::of_row(bound.codec(), &rows[..64]);
+        let of_row = Sq8Query::of_row(*bound.codec(), &rows[..64]);
         of_row.gather(&rows, &[1, 0], &mut out);
     }
 

@@ -4,13 +4,13 @@ use std::arch::aarch64::{
     int32x4_t, vaddq_s32, vaddvq_s32, vandq_u8, vdupq_n_s16, vdupq_n_s32, vdupq_n_u8, vget_high_s8,
     vget_low_s8, vld1q_s8, vld1q_u8, vmlal_s8, vpadalq_s16, vreinterpretq_s8_u8, vshrq_n_u8,
 };
-use std::arch::is_aarch64_feature_detected;
 
 use super::super::formula::Side;
 use super::super::levels;
 use super::super::row::Pair;
 use super::Kernels;
 use super::generic::{self, Sums};
+use crate::isa::Isa;
 
 #[derive(Clone, Copy)]
 struct Neon([int32x4_t; 2]);
@@ -63,9 +63,5 @@ unsafe fn scan(query: &Side, rows: &[u8], stride: usize, out: &mut [f32]) {
 }
 
 /// To be handed out only after the feature was detected. What is portable needs no registers beyond the base target's.
-static KERNELS: Kernels = Kernels { name: "neon", gather, scan, encode: levels::encode, bind: levels::bind };
-
-/// The kernels that this machine can run, the preferred one first.
-pub(super) fn detected() -> Vec<&'static Kernels> {
-    is_aarch64_feature_detected!("neon").then_some(&KERNELS).into_iter().collect()
-}
+pub(super) static KERNELS: Kernels =
+    Kernels { isa: Isa::Neon, gather, scan, encode: levels::encode, bind: levels::bind };

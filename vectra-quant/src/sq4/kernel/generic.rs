@@ -13,6 +13,7 @@ use super::super::formula::Side;
 use super::super::levels;
 use super::super::row::{FACTOR_BYTES, Factors, LINE, Pair};
 use super::Kernels;
+use crate::isa::Isa;
 
 /// Rows that are summed and finished at once.
 const ROWS: usize = 4;
@@ -168,7 +169,7 @@ impl Sums for [i32; 16] {
 
 /// The kernels that every machine can run.
 pub(super) static PORTABLE: Kernels = Kernels {
-    name: "portable",
+    isa: Isa::Portable,
     gather: gather::<[i32; 16]>,
     scan: scan::<[i32; 16]>,
     encode: levels::encode,

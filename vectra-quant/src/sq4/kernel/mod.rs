@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use super::formula::Side;
 use super::levels::{OfQuery, OfRow};
 use super::row::{self, LINE};
+use crate::isa::{Isa, Table, choose};
 use crate::sq::DIM_MAX;
 
 #[cfg(target_arch = "aarch64")]
@@ -26,7 +27,7 @@ const _: () = assert!((240 + 15) * 128 * ROW_BYTES_MAX as u64 <= i32::MAX as u64
 
 /// Sums over codes of four bits and what they are made of, computed with one instruction set.
 pub(super) struct Kernels {
-    name: &'static str,
+    isa: Isa,
     gather: GatherFn,
     scan: ScanFn,
     encode: EncodeFn,
@@ -47,7 +48,7 @@ type BindFn = unsafe fn(&[f32], &mut [i8]) -> OfQuery;
 impl Kernels {
     /// The instruction set: `avx512vnni`, `avxvnni`, `avx2`, `neon` or `portable`.
     pub(super) const fn name(&self) -> &'static str {
-        self.name
+        self.isa.name()
     }
 
     /// The distances of the query to each row `slots[i]` of `rows`, which are `stride` bytes apart, into `out[i]`.
@@ -107,36 +108,30 @@ fn check(query: &Side, stride: usize) {
 
 impl fmt::Debug for Kernels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kernels").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Kernels").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl Table for Kernels {
+    fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    fn all() -> Vec<&'static Self> {
+        let mut all: Vec<&'static Self> = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        all.extend(x86_64::TABLES);
+        #[cfg(target_arch = "aarch64")]
+        all.push(&aarch64::KERNELS);
+        all.push(&generic::PORTABLE);
+        all
     }
 }
 
 /// The kernels to use on this machine, chosen at the first call.
 pub(super) fn kernels() -> &'static Kernels {
     static CHOSEN: OnceLock<&'static Kernels> = OnceLock::new();
-    CHOSEN.get_or_init(|| all_kernels()[0])
-}
-
-/// Every kernel that this machine can run, the preferred one first; never empty.
-pub(super) fn all_kernels() -> Vec<&'static Kernels> {
-    let mut all = native();
-    all.push(&generic::PORTABLE);
-    all
-}
-
-#[cfg(target_arch = "x86_64")]
-fn native() -> Vec<&'static Kernels> {
-    x86_64::detected()
-}
-
-#[cfg(target_arch = "aarch64")]
-fn native() -> Vec<&'static Kernels> {
-    aarch64::detected()
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn native() -> Vec<&'static Kernels> {
-    Vec::new()
+    choose(&CHOSEN)
 }
 
 #[cfg(test)]

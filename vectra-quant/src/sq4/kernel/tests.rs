@@ -3,6 +3,7 @@ use vectra_core::Metric;
 use vectra_core::testing::oracle::Dice;
 
 use super::*;
+use crate::isa::runnable;
 use crate::sq4::row::{Factors, LINE, spread};
 
 /// A query under dot whose distance to a row of scale 2 is minus `sum b (2 u - 15)`.
@@ -38,7 +39,7 @@ fn every_kernel_is_exact_for_every_dimension() {
         let row_bytes = row::row_bytes(dim);
         let (codes, rows) = (signed(&mut dice, dim), rows(6, row_bytes, || dice.bits() as u8));
         let expected: Vec<f32> = rows.chunks(row_bytes).map(|row| scalar(&codes, row)).collect();
-        for kernel in all_kernels() {
+        for kernel in runnable::<Kernels>() {
             for count in 0..=6 {
                 let mut out = vec![f32::NAN; count];
                 kernel.scan(&side(&codes, row_bytes), &rows[..count * row_bytes], row_bytes, &mut out);
@@ -56,7 +57,7 @@ fn gather_gives_the_sums_of_its_rows() {
         let (codes, rows) = (signed(&mut dice, dim), rows(37, row_bytes, || dice.bits() as u8));
         let slots: Vec<u32> = (0..80).map(|_| dice.below(37) as u32).collect();
         let row = |slot: &u32| scalar(&codes, &rows[*slot as usize * row_bytes..][..row_bytes]);
-        for kernel in all_kernels() {
+        for kernel in runnable::<Kernels>() {
             for count in [0, 1, 2, 3, 4, 5, 80] {
                 let mut out = vec![f32::NAN; count];
                 kernel.gather(&side(&codes, row_bytes), &rows, row_bytes, &slots[..count], &mut out);
@@ -75,7 +76,7 @@ fn extreme_codes_neither_saturate_nor_overflow() {
             for byte in [0x00, 0x0f, 0xf0, 0xff] {
                 let (codes, rows) = (vec![code; dim], rows(2, row_bytes, || byte));
                 let expected = scalar(&codes, &rows[..row_bytes]);
-                for kernel in all_kernels() {
+                for kernel in runnable::<Kernels>() {
                     let mut out = [f32::NAN; 2];
                     kernel.scan(&side(&codes, row_bytes), &rows, row_bytes, &mut out);
                     assert_eq!(out, [expected; 2], "{} at {dim}", kernel.name());
@@ -92,7 +93,7 @@ fn any_alignment_will_do() {
     for offset in 0..LINE {
         let whole = rows(4, 128, || dice.bits() as u8);
         let moved = [vec![0; offset], whole.clone()].concat();
-        for kernel in all_kernels() {
+        for kernel in runnable::<Kernels>() {
             let (mut expected, mut out) = ([0.0; 4], [1.0; 4]);
             kernel.scan(&side(&codes, 128), &whole, 128, &mut expected);
             kernel.scan(&side(&codes, 128), &moved[offset..], 128, &mut out);
@@ -111,7 +112,7 @@ fn every_kernel_gives_a_vector_the_same_codes() {
             let (mut row, mut query) = (vec![0; dim], vec![0; dim]);
             let portable = &generic::PORTABLE;
             let of = (portable.encode(&vector, &mut row), portable.bind(&vector, &mut query));
-            for kernel in all_kernels() {
+            for kernel in runnable::<Kernels>() {
                 let (mut codes, mut signed) = (vec![9; dim], vec![9; dim]);
                 let found = (kernel.encode(&vector, &mut codes), kernel.bind(&vector, &mut signed));
                 assert_eq!(found, of, "{}", kernel.name());
@@ -123,7 +124,7 @@ fn every_kernel_gives_a_vector_the_same_codes() {
 
 #[test]
 fn the_choice_is_the_first_of_all_and_portable_is_the_last() {
-    let all = all_kernels();
+    let all = runnable::<Kernels>();
     assert!(std::ptr::eq(kernels(), all[0]));
     assert_eq!(format!("{:?}", all[all.len() - 1]), "Kernels { name: \"portable\", .. }");
     let names: Vec<_> = all.iter().map(|k| k.name()).collect();
@@ -175,7 +176,7 @@ proptest! {
         let metric = [Metric::Cosine, Metric::Dot, Metric::L2][metric];
         let side = Side::new(metric, spread(&codes, row_bytes), sum, step, energy);
         let mut answers = Vec::new();
-        for kernel in all_kernels() {
+        for kernel in runnable::<Kernels>() {
             let mut out = [0.0];
             kernel.scan(&side, &row, row_bytes, &mut out);
             // A number that is none may have any sign.

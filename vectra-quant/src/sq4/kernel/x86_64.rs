@@ -4,7 +4,6 @@
 //! high nibbles are multiplied where they are, and their sums shifted once at the end: every product is sixteen times too
 //! large, so no bit is lost.
 
-use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
     __m256i, __m512i, _mm_add_epi32, _mm_storeu_si128, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256,
     _mm256_castsi256_si128, _mm256_dpbusd_avx_epi32, _mm256_extracti128_si256, _mm256_hadd_epi32,
@@ -20,6 +19,7 @@ use super::super::levels::{self, OfQuery, OfRow};
 use super::super::row::Pair;
 use super::Kernels;
 use super::generic::{self, Sums};
+use crate::isa::Isa;
 
 /// The masks of the nibbles of a byte.
 const LOW: i8 = 0x0f;
@@ -163,9 +163,9 @@ impl Sums for Narrow {
 
 /// The entry points of one instruction set: the generic loops compiled with its features.
 macro_rules! entry_points {
-    ($module:ident, $features:literal, $sums:ident) => {
+    ($module:ident, $isa:ident, $features:literal, $sums:ident) => {
         mod $module {
-            use super::{Kernels, OfQuery, OfRow, Side, generic, levels};
+            use super::{Isa, Kernels, OfQuery, OfRow, Side, generic, levels};
 
             #[target_feature(enable = $features)]
             unsafe fn gather(query: &Side, rows: &[u8], stride: usize, slots: &[u32], out: &mut [f32]) {
@@ -190,22 +190,13 @@ macro_rules! entry_points {
             }
 
             /// To be handed out only after the features were detected.
-            pub(super) static KERNELS: Kernels =
-                Kernels { name: stringify!($module), gather, scan, encode, bind };
+            pub(super) static KERNELS: Kernels = Kernels { isa: Isa::$isa, gather, scan, encode, bind };
         }
     };
 }
-entry_points!(avx512vnni, "avx512f,avx512vnni", Vnni512);
-entry_points!(avxvnni, "avx2,avxvnni", Vnni256);
-entry_points!(avx2, "avx2", Narrow);
+entry_points!(avx512vnni, Avx512Vnni, "avx512f,avx512vnni", Vnni512);
+entry_points!(avxvnni, AvxVnni, "avx2,avxvnni", Vnni256);
+entry_points!(avx2, Avx2, "avx2", Narrow);
 
-/// The kernels that this machine can run, the preferred one first.
-pub(super) fn detected() -> Vec<&'static Kernels> {
-    let avx2 = is_x86_feature_detected!("avx2");
-    let candidates = [
-        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni"), &avx512vnni::KERNELS),
-        (avx2 && is_x86_feature_detected!("avxvnni"), &avxvnni::KERNELS),
-        (avx2, &avx2::KERNELS),
-    ];
-    candidates.into_iter().filter_map(|(present, kernels)| present.then_some(kernels)).collect()
-}
+/// The preferred one first.
+pub(super) static TABLES: [&Kernels; 3] = [&avx512vnni::KERNELS, &avxvnni::KERNELS, &avx2::KERNELS];

@@ -4,7 +4,7 @@ use vectra_core::distance::reference;
 use vectra_core::testing::oracle::{Dice, clustered, uniform};
 
 use super::*;
-use crate::sq4::kernel::all_kernels;
+use crate::isa::runnable;
 
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
 
@@ -106,7 +106,7 @@ fn every_kernel_gives_the_same_distances() {
             let rows = encode_all(sq4, &vectors);
             let mut bound = sq4.bind(&vectors[..dim]);
             let mut answers = Vec::new();
-            for kernel in all_kernels() {
+            for kernel in runnable::<Kernels>() {
                 bound.kernels = kernel;
                 let mut out = [0.0; 7];
                 bound.scan(&rows, &mut out);
@@ -182,7 +182,7 @@ fn what_is_left_out_counts_as_distance() {
 #[test]
 fn it_says_what_it_is() {
     let bound = Sq4::new(3, Metric::L2).bind(&[1.0; 3]);
-    assert_eq!(bound.codec(), Sq4::new(3, Metric::L2));
+    assert_eq!(*bound.codec(), Sq4::new(3, Metric::L2));
     assert_eq!(format!("{bound:?}"), format!("Sq4Query({:?}, {})", bound.codec(), kernels().name()));
 }
 
@@ -211,7 +211,7 @@ proptest! {
         let mut out = [0.0; 2];
         bound.scan(&rows, &mut out);
         prop_assert_eq!(out[1].to_bits(), bound.score_row(&rows[64..]).to_bits());
-        let of_row = Sq4Query::of_row(bound.codec(), &rows[..64]);
+        let of_row = Sq4Query::of_row(*bound.codec(), &rows[..64]);
         of_row.gather(&rows, &[1, 0], &mut out);
     }
 

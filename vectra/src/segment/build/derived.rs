@@ -51,7 +51,10 @@ fn coder(truth: &Truth, settings: &Settings) -> Result<Coder<Sq8>> {
         let slot = (u64::from(i) * u64::from(rows) / u64::from(sampled)) as u32;
         sample.extend(truth.vectors(slot, 1, &mut buf)?.to_f32());
     }
-    Ok(Projection::fit(&sample, dim, metric).map_or(direct, Coder::projected))
+    Ok(Projection::fit(&sample, dim, metric).map_or(direct, |projection| {
+        let codec = Sq8::new(projection.kept(), metric);
+        Coder::projected(projection, codec)
+    }))
 }
 
 /// Builds the graph over the codes of `index`, measures what walks of it find of the rows of `truth`, and writes a part with
@@ -68,7 +71,7 @@ pub(crate) fn write_graph(
 ) -> Result<PartRef> {
     let coder = index.codes().coder8();
     let codes = codes_to_build_on(index, &coder, truth, threads)?;
-    let view = Sq8View::open_section(&codes).map_err(unreadable)?;
+    let view = Sq8View::open_section(&codes, *coder.codec()).map_err(unreadable)?;
     let graph = Hnsw::build(&view, &settings.graph_params(), threads, progress)
         .map_err(|e| Error::caused(ErrorKind::Unavailable, "the graph was not built", e))?;
     // Two copies of the graph at a time, no more.
@@ -82,7 +85,7 @@ pub(crate) fn write_graph(
         Some(coder) => {
             drop((view, codes));
             let codes = section_of(&coder, truth, threads)?;
-            let view = Sq4View::open_section(&codes).map_err(unreadable)?;
+            let view = Sq4View::open_section(&codes, *coder.codec()).map_err(unreadable)?;
             let table = calibration(truth, &Coded::new(&coder, view.rows()), &walks, settings, threads);
             (codes, table)
         }
