@@ -15,6 +15,7 @@ pub mod vector;
 // The seams of search.
 pub mod admit;
 pub mod index;
+pub mod near;
 pub mod pool;
 pub mod query;
 pub mod scorer;

@@ -6,11 +6,15 @@ use std::fmt;
 use vectra_core::Neighbor;
 use vectra_core::codec::DecodeError;
 use vectra_core::io::Blob;
+use vectra_core::near::Near;
 use vectra_core::pool::Pool;
 use vectra_core::scorer::{Expansion, Scorer, VectorStore, expand_gathered};
 
 use crate::codec::{CodeQuery, Codec};
 use crate::format::{FormatError, HEADER_BYTES, Header, check_length};
+
+/// Rows that are scanned before their distances are looked at: these stay in the first-level cache.
+const SCANNED: usize = 1024;
 
 /// Borrowed rows, such as a run of a growing chunk.
 #[derive(Clone, Copy)]
@@ -56,6 +60,26 @@ impl<'a, C: Codec> Rows<'a, C> {
     pub fn scorer(&self, query: &'a C::Query) -> RowScorer<'a, C> {
         assert_eq!(*query.codec(), self.codec, "query and rows have different codecs");
         RowScorer { rows: self.clone(), query: Cow::Borrowed(query) }
+    }
+
+    /// The `k` rows nearest to `query`, nearest first, ties in order of slot: all rows are read, at the speed of memory. A row
+    /// whose distance is not a number, as damaged bytes may give, is never among them.
+    ///
+    /// # Panics
+    /// If another codec bound the query.
+    pub fn nearest(&self, query: &C::Query, k: usize) -> Vec<Neighbor> {
+        assert_eq!(*query.codec(), self.codec, "query and rows have different codecs");
+        if k == 0 {
+            return Vec::new();
+        }
+        let stride = self.codec.row_bytes();
+        let (mut near, mut distances) = (Near::new(k), [0.0; SCANNED]);
+        for (first, rows) in (0..).step_by(SCANNED).zip(self.rows.chunks(SCANNED * stride)) {
+            let distances = &mut distances[..rows.len() / stride];
+            query.scan(rows, distances);
+            near.offer(first, distances);
+        }
+        near.into_sorted()
     }
 
     /// Scores with a query of the same codec that is the scorer's own.

@@ -77,6 +77,29 @@ fn one_bound_query_serves_many_sections() {
     one_query_for_two_sections(Sq4::new);
 }
 
+/// [`Rows::nearest`] finds what sorting all distances finds.
+fn nearest_are_those_of_all<C: Codec>(of: Of<C>) {
+    let codec = of(10, Metric::L2);
+    let (vectors, vector) = (uniform(2500, 10, 1), uniform(1, 10, 2));
+    let bytes = section(&codec, &vectors);
+    let (rows, query) = (Rows::new(codec.clone(), &bytes[HEADER_BYTES..]), codec.bind(&vector));
+    let mut distances = vec![0.0; 2500];
+    query.scan(rows.bytes(), &mut distances);
+    let all = (0..).zip(&distances).map(|(slot, distance)| Neighbor { distance: *distance, slot });
+    let mut all: Vec<Neighbor> = all.collect();
+    all.sort();
+    for k in [0, 1, 10, 2400, 2500, 9999] {
+        assert_eq!(rows.nearest(&query, k), all[..k.min(2500)], "{k}");
+    }
+    assert!(Rows::new(codec, &[]).nearest(&query, 3).is_empty());
+}
+
+#[test]
+fn the_nearest_of_a_scan_are_those_of_all_rows() {
+    nearest_are_those_of_all(Sq8::new);
+    nearest_are_those_of_all(Sq4::new);
+}
+
 #[test]
 fn sections_of_other_codecs_are_refused() {
     let (eight, four) = (Sq8::new(10, Metric::L2), Sq4::new(10, Metric::L2));

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use vectra_core::admit::{All, Bits};
 use vectra_core::index::{SearchCounts, SearchParams};
 use vectra_core::memory::prefetch;
+use vectra_core::near::{LOOK, any_within};
 use vectra_core::query::{Profile, Query, QueryCtx};
 use vectra_core::{Filter, Metric, Neighbor, TopK};
 use vectra_tier::ReadBuf;
@@ -22,8 +23,6 @@ thread_local! {
 
 /// Rows scored at a time by a scan: small enough to stay in the first-level cache.
 const BLOCK: u32 = 256;
-/// Distances that are looked at together: a scan has few that are near enough.
-pub(crate) const LOOK: usize = 16;
 
 /// Candidates that are always compared exactly: from fewer one could not tell how far their codes are off.
 pub(crate) const RERANK_MIN: usize = 10;
@@ -312,17 +311,6 @@ pub(crate) fn offer(
                 }
             }
         }
-    }
-}
-
-/// Whether any of at most [`LOOK`] distances is at most `bound`.
-#[inline]
-pub(crate) fn any_within(distances: &[f32], bound: f32) -> bool {
-    let within = |any: u32, distance: &f32| any | u32::from(*distance <= bound);
-    match distances.first_chunk::<LOOK>() {
-        // Of known length, so that it takes a few instructions for all.
-        Some(all) => all.iter().fold(0, within) != 0,
-        None => distances.iter().fold(0, within) != 0,
     }
 }
 

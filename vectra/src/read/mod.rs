@@ -5,7 +5,6 @@ pub(crate) mod execute;
 mod hydrate;
 mod many;
 mod measure;
-mod near;
 pub(crate) mod plan;
 mod query;
 mod shard;

@@ -3,6 +3,7 @@
 use std::slice::{from_mut, from_ref};
 
 use vectra_core::memory::prefetch;
+use vectra_core::near::Near;
 use vectra_core::query::{Effort, Profile, QueryCtx};
 use vectra_core::{Neighbor, TopK};
 use vectra_quant::{Codec, Sq8, Sq8Query};
@@ -12,7 +13,6 @@ use vectra_wal::Lsn;
 use super::execute::{
     Admitted, Bound, Doubt, RERANK_MIN, ROWS_AHEAD, admitted, among, norms_of_block, offer,
 };
-use super::near::Near;
 use crate::error::Result;
 use crate::segment::exact::{ExactQueries, ExactQuery, Vectors};
 use crate::segment::mutable::MutableSegment;

@@ -1,9 +1,9 @@
 //! The nearest of a long scan, most of whose rows are not near.
 
-use vectra_core::Neighbor;
-use vectra_core::topk::{of_sortable, sortable};
+use crate::topk::{Neighbor, of_sortable, sortable};
 
-use super::execute::{LOOK, any_within};
+/// How many neighbouring rows are looked at together: most have none that is near enough.
+pub const LOOK: usize = 16;
 
 /// How many times as many as are kept may be held, until the farthest of them are dropped.
 const HELD: usize = 4;
@@ -14,9 +14,9 @@ const HELD_FIRST: usize = 4096;
 /// A distance and a slot as one integer that sorts like a [`Neighbor`], which integers do in far less time.
 type Key = u64;
 
-/// The nearest rows seen so far. Unlike a [`TopK`](vectra_core::TopK) it sorts nothing while the scan goes on.
+/// The nearest rows seen so far. Unlike a [`TopK`](crate::TopK) it sorts nothing while the scan goes on.
 #[derive(Debug)]
-pub(super) struct Near {
+pub struct Near {
     kept: usize,
     /// [`Key`]s of those held are the first `len`; at least [`LOOK`] places follow.
     held: Vec<Key>,
@@ -26,14 +26,24 @@ pub(super) struct Near {
 }
 
 impl Near {
-    /// Keeps the `kept` nearest, at least one.
-    pub(super) fn new(kept: usize) -> Self {
+    /// Keeps the `kept` nearest.
+    ///
+    /// # Panics
+    /// If that is none.
+    pub fn new(kept: usize) -> Self {
+        assert!(kept > 0, "at least one row is kept");
         let held = vec![Key::MAX; (HELD * kept).min(HELD_FIRST) + LOOK];
         Self { kept, held, len: 0, bound: f32::INFINITY }
     }
 
+    /// A row farther than this is not kept; infinite until as many as are kept were found and some dropped.
+    #[inline]
+    pub fn bound(&self) -> f32 {
+        self.bound
+    }
+
     /// Offers neighbouring rows, the first of which stands in the slot `first`.
-    pub(super) fn offer(&mut self, first: u32, distances: &[f32]) {
+    pub fn offer(&mut self, first: u32, distances: &[f32]) {
         let (blocks, rest) = distances.as_chunks::<LOOK>();
         for (slots, distances) in (first..).step_by(LOOK).zip(blocks) {
             if any_within(distances, self.bound) {
@@ -78,16 +88,27 @@ impl Near {
     }
 
     /// Whether it holds everything that was offered.
-    pub(super) fn is_everything(&self) -> bool {
+    pub fn is_everything(&self) -> bool {
         self.bound.is_infinite() && self.len <= self.kept
     }
 
     /// Nearest first, ties in order of slot.
-    pub(super) fn into_sorted(mut self) -> Vec<Neighbor> {
+    pub fn into_sorted(mut self) -> Vec<Neighbor> {
         self.drop_farthest();
         self.held.truncate(self.len);
         self.held.sort_unstable();
         self.held.into_iter().map(neighbor).collect()
+    }
+}
+
+/// Whether any of at most [`LOOK`] distances is at most `bound`.
+#[inline]
+pub fn any_within(distances: &[f32], bound: f32) -> bool {
+    let within = |any: u32, distance: &f32| any | u32::from(*distance <= bound);
+    match distances.first_chunk::<LOOK>() {
+        // Of known length, so that it takes a few instructions for all.
+        Some(all) => all.iter().fold(0, within) != 0,
+        None => distances.iter().fold(0, within) != 0,
     }
 }
 
