@@ -184,7 +184,7 @@ class Adapters(unittest.TestCase):
         for name in adapters.NAMES:
             with open(os.path.join(HERE, "adapters", name + ".py")) as file:
                 packages += re.findall(r'^    PACKAGE = "(.+)"$', file.read(), re.MULTILINE)
-        self.assertEqual(sorted(packages + ["numpy"]), sorted(pinned))
+        self.assertEqual(sorted(packages + ["numpy", "turbovec"]), sorted(pinned))
 
 
 @unittest.skipUnless(importlib.util.find_spec("numpy"), "numpy is not installed")

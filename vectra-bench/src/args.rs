@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use vectra::Metric;
 
 use crate::generate::Kind;
+use crate::workload::Rung;
 
 /// Measures Vectra on vectors of one's own.
 #[derive(Debug, Parser)]
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Ann(AnnArgs),
     /// Generations of replaced items and compactions: recall, reachability, what stays on disk.
     Churn(ChurnArgs),
+    /// Codes without an engine: bytes per vector, recall of their scan, alone and re-ranked, and its time.
+    Codes(CodesArgs),
     /// Queries while the index is compacted, against queries while nothing else goes on.
     Interfere(InterfereArgs),
     /// Queries per second: many at once by exact scan, and by graph over several threads.
@@ -95,6 +98,48 @@ pub(crate) struct ChurnArgs {
     /// Asks only the first N queries.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) queries_max: Option<usize>,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What `codes` is to measure.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CodesArgs {
+    /// The vectors (npy, f32 or f16); all of them are held in memory.
+    #[arg(long)]
+    pub(crate) base: PathBuf,
+    /// The query vectors (npy, f32 or f16).
+    #[arg(long)]
+    pub(crate) queries: PathBuf,
+    /// The row numbers of each query's nearest rows, best first (npy, i32 or i64).
+    #[arg(long)]
+    pub(crate) truth: PathBuf,
+    /// cosine, dot, l2 or l1.
+    #[arg(long, default_value_t = Metric::Cosine)]
+    pub(crate) metric: Metric,
+    /// The codecs, such as sq8,sq4.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) rungs: Vec<Rung>,
+    /// Neighbours per query.
+    #[arg(long, default_value_t = 10, value_parser = at_least_one)]
+    pub(crate) k: usize,
+    /// How many of the nearest by codes are compared exactly.
+    #[arg(long, value_delimiter = ',', default_value = "20,50,100", value_parser = at_least_one)]
+    pub(crate) candidates: Vec<usize>,
+    /// Passes over the queries whose median counts.
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
+    pub(crate) turns: usize,
+    /// Determines what is trained.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Asks only the first N queries.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) queries_max: Option<usize>,
+    /// Prints what was found of a rung as a line of JSON, and then answers each line on stdin, a number of candidates to
+    /// re-rank or 0, with the microseconds a query of one more pass: to take turns with another program.
+    #[arg(long)]
+    pub(crate) serve: bool,
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

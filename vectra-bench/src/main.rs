@@ -37,6 +37,11 @@ fn main() -> ExitCode {
             Command::Churn(args) => {
                 workload::churn(&args).and_then(|report| tell(&report.table(), &report, args.json.as_deref()))
             }
+            Command::Codes(args) => workload::codes(&args).and_then(|report| {
+                // Whoever takes turns with this process reads lines.
+                let table = if args.serve { String::new() } else { report.table() };
+                tell(&table, &report, args.json.as_deref())
+            }),
             Command::Interfere(args) => workload::interfere(&args)
                 .and_then(|report| tell(&report.table(), &report, args.json.as_deref())),
             Command::Throughput(args) => workload::throughput(&args)

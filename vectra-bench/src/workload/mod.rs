@@ -2,6 +2,7 @@
 
 mod build;
 mod churn;
+mod codes;
 mod effort;
 mod exact;
 mod gate;
@@ -24,6 +25,7 @@ use crate::report::{Point, Report};
 use crate::truth::{Judge, Rows};
 use build::{Built, build};
 pub(crate) use churn::churn;
+pub(crate) use codes::{Rung, codes};
 pub(crate) use gate::gate;
 pub(crate) use interfere::interfere;
 pub(crate) use progress::Progress;

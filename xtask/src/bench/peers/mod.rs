@@ -36,6 +36,9 @@ pub(super) struct PeersOptions {
     /// Sweeps over all engines.
     #[arg(long, requires = "peers", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Measure codes beside those of faiss and turbovec, not indexes; --only names rungs, such as sq8,sq4.
+    #[arg(long, requires = "base")]
+    codes: bool,
     /// Only these peers, such as svs,hnswlib.
     #[arg(long, requires = "peers", value_delimiter = ',')]
     only: Vec<String>,
@@ -101,6 +104,10 @@ pub(super) fn run(root: &Path, options: &PeersOptions, set: &Set, extra: &[Strin
     command.current_dir(root).env("PYTHONDONTWRITEBYTECODE", "1");
     command.args(run.arguments(&revision(root))).args(extra);
     process::pass_through(&mut command)?;
+    if options.codes {
+        println!("bench: report in {}", out.display());
+        return Ok(());
+    }
     let text = std::fs::read_to_string(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     let report: Value = serde_json::from_str(&text)?;
     for line in outcome::lines(&report)? {
@@ -146,7 +153,8 @@ impl Run<'_> {
         let Set { base, queries, truth, metric } = self.set;
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let own: Vec<String> = std::env::args().skip(1).collect();
-        let mut arguments = vec!["-u".to_owned(), text(&self.root.join("bench/peers/run.py"))];
+        let script = if self.options.codes { "bench/peers/codes.py" } else { "bench/peers/run.py" };
+        let mut arguments = vec!["-u".to_owned(), text(&self.root.join(script))];
         let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         add("--base", text(base));
         add("--queries", text(queries));

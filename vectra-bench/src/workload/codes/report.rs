@@ -1,0 +1,93 @@
+//! What was measured of codes.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// All rungs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct CodesReport {
+    pub(crate) rows: usize,
+    pub(crate) dim: usize,
+    pub(crate) metric: String,
+    pub(crate) queries: usize,
+    pub(crate) k: usize,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// One rung. Times are medians of turns, per query of one thread.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Line {
+    pub(crate) rung: String,
+    /// Bytes of a vector's code with everything that a scan reads beside it.
+    pub(crate) bytes: f64,
+    pub(crate) train_s: f64,
+    /// One thread.
+    pub(crate) encode_s: f64,
+    /// Of `f32` vectors.
+    pub(crate) encode_mb_per_s: f64,
+    /// Of the scan alone.
+    pub(crate) recall: f64,
+    pub(crate) us: f64,
+    pub(crate) reranked: Vec<Reranked>,
+}
+
+/// The same when the nearest by codes are compared exactly.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Reranked {
+    pub(crate) candidates: usize,
+    pub(crate) recall: f64,
+    pub(crate) us: f64,
+}
+
+impl CodesReport {
+    /// The report as text.
+    pub(crate) fn table(&self) -> String {
+        let Self { rows, dim, metric, queries, k, .. } = self;
+        let mut out = format!("{rows} x {dim}, {metric}, {queries} queries, recall@{k}, one thread\n");
+        for line in &self.lines {
+            let Line { rung, bytes, train_s, encode_s, encode_mb_per_s, recall, us, .. } = line;
+            let cost =
+                format!("trained in {train_s:.2} s, encoded in {encode_s:.2} s ({encode_mb_per_s:.0} MB/s)");
+            let _infallible = writeln!(out, "{rung}: {bytes:.1} B a vector, {cost}");
+            let _infallible = write!(out, "  codes alone {recall:.4} in {us:.1} us");
+            for Reranked { candidates, recall, us } in &line.reranked {
+                let _infallible = write!(out, "; {candidates} re-ranked {recall:.4} in {us:.1} us");
+            }
+            out.push('\n');
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_a_line_for_each_rung() {
+        let reranked = vec![Reranked { candidates: 20, recall: 0.99, us: 110.0 }];
+        let line = Line {
+            rung: "sq8".to_owned(),
+            bytes: 448.0,
+            train_s: 0.0,
+            encode_s: 0.5,
+            encode_mb_per_s: 195.6,
+            recall: 0.95,
+            us: 100.25,
+            reranked,
+        };
+        let report = CodesReport {
+            rows: 63_666,
+            dim: 384,
+            metric: "cosine".to_owned(),
+            queries: 2000,
+            k: 10,
+            lines: vec![line],
+        };
+        let expected = "63666 x 384, cosine, 2000 queries, recall@10, one thread\n\
+            sq8: 448.0 B a vector, trained in 0.00 s, encoded in 0.50 s (196 MB/s)\n  \
+            codes alone 0.9500 in 100.2 us; 20 re-ranked 0.9900 in 110.0 us\n";
+        assert_eq!(report.table(), expected);
+    }
+}
