@@ -18,6 +18,9 @@ pub mod sq;
 // Half of that, for walks.
 pub mod sq4;
 
+// Sums of table entries over blocks of short codes.
+pub mod fastscan;
+
 // Fewer dimensions first, where vectors differ in few.
 pub mod coder;
 pub mod projection;
