@@ -129,7 +129,7 @@ impl Layout {
     }
 
     /// How many rows `codes` has.
-    fn rows_of(&self, codes: &[u8]) -> usize {
+    fn rows_of(self, codes: &[u8]) -> usize {
         assert_eq!(codes.len() % self.columns(), 0, "a byte for each column of each row");
         if !self.wide {
             let greatest = codes.iter().fold(0, |greatest, code| greatest | code);
@@ -139,7 +139,7 @@ impl Layout {
     }
 
     /// Writes the codes of a row that is zero so far.
-    fn put(&self, blocks: &mut [u8], row: usize, codes: &[u8]) {
+    fn put(self, blocks: &mut [u8], row: usize, codes: &[u8]) {
         let (block, row) = (row / BLOCK_ROWS, row % BLOCK_ROWS);
         let lines =
             blocks[block * self.block_bytes()..][..self.block_bytes()].as_chunks_mut::<BLOCK_ROWS>().0;
