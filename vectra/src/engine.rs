@@ -14,7 +14,7 @@ use vectra_wal::{AppendError, Log, Lsn};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::check_process;
-use crate::maintain::{Derived, Maintenance};
+use crate::maintain::{Derived, Maintenance, Wanted};
 use crate::manifest::{Manifest, ManifestStore};
 use crate::opened::OpenReport;
 use crate::read::ReadContext;
@@ -53,6 +53,8 @@ pub(crate) struct Engine {
     /// Who opened it: a process that was forked off must not write.
     pub(crate) process: u32,
     pub(crate) settings: Settings,
+    /// Which codes segments are to have now; the settings say what was asked for when the index was opened.
+    pub(crate) wanted: Mutex<Wanted>,
     pub(crate) router: Arc<dyn Router>,
     pub(crate) store: Arc<dyn PartStore>,
     #[cfg(feature = "remote")]

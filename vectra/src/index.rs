@@ -13,8 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::item::{Item, ItemUpdate, Page};
 #[cfg(feature = "remote")]
 use crate::maintain::Spilled;
-use crate::maintain::{Goal, Health};
+use crate::maintain::{Goal, Health, Wanted};
 use crate::opened::OpenReport;
+use crate::quantization::Quantization;
 use crate::read::{QueryBatch, QueryBuilder, RecallReport, RecallSample, Snapshot};
 use crate::settings::Settings;
 use crate::stats::Stats;
@@ -63,6 +64,28 @@ impl Index {
     /// What the index was created with.
     pub fn settings(&self) -> &Settings {
         &self.engine.settings
+    }
+
+    /// How vectors are encoded for search now, and how much memory [`Quantization::Auto`] may take for that.
+    pub fn quantization(&self) -> (Quantization, Option<u64>) {
+        let wanted = *self.engine.wanted.lock();
+        (wanted.quantization, wanted.memory_budget_bytes)
+    }
+
+    /// Encodes vectors by `quantization` from now on, under [`Quantization::Auto`] in at most `memory_budget_bytes` with their
+    /// graphs. The index remembers it; sealed segments are encoded anew in the background, one after the other, while
+    /// queries go on with the codes that are there. [`wait_optimized`](Self::wait_optimized) waits for that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the metric has no such codes, [`ErrorKind::Io`] or [`ErrorKind::Full`] if the manifest cannot
+    /// be written, [`ErrorKind::Closed`].
+    pub fn set_quantization(
+        &self,
+        quantization: Quantization,
+        memory_budget_bytes: Option<u64>,
+    ) -> Result<()> {
+        self.engine.check_open()?;
+        self.engine.set_wanted(Wanted { quantization, memory_budget_bytes })
     }
 
     /// What opening it found, and what it got over.

@@ -13,7 +13,7 @@ use vectra_wal::{Frame, Log};
 use crate::engine::{Committed, Engine, publish_effects};
 use crate::error::Result;
 use crate::folder::process;
-use crate::maintain::{Derived, Maintenance, Space};
+use crate::maintain::{Derived, Maintenance, Space, Wanted};
 use crate::manifest::{Manifest, ManifestStore};
 use crate::opened::OpenReport;
 use crate::read::ReadContext;
@@ -151,6 +151,7 @@ impl Parts {
             opened,
             context: self.context(outside),
             process: process(),
+            wanted: Mutex::new(Wanted::of(&self.settings)),
             settings: self.settings,
             router: self.router,
             store: self.store,

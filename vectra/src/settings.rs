@@ -8,6 +8,7 @@ use vectra_metadata::{FieldKind, IndexedField};
 use vectra_wal::Durability;
 
 use crate::error::{Error, Result};
+use crate::quantization::Quantization;
 
 /// The most components a vector can have.
 pub const DIM_MAX: u32 = 65_536;
@@ -26,6 +27,10 @@ pub struct Settings {
     pub metric: Metric,
     /// The precision in which vectors are stored.
     pub element: ElementKind,
+    /// How vectors are encoded for search. [`Index::set_quantization`](crate::Index::set_quantization) changes it later.
+    pub quantization: Quantization,
+    /// How much memory codes and graphs may take under [`Quantization::Auto`], in bytes; `None` is as much as they like.
+    pub memory_budget_bytes: Option<u64>,
     /// How many shards rows are spread over.
     pub shards: u16,
     /// Metadata fields that get an index of their own.
@@ -59,6 +64,8 @@ impl Settings {
             dim,
             metric: Metric::Cosine,
             element: ElementKind::F32,
+            quantization: Quantization::Auto,
+            memory_budget_bytes: None,
             shards: 1,
             indexed_fields: Vec::new(),
             durability: Durability::Sync,
@@ -85,6 +92,20 @@ impl Settings {
     #[must_use]
     pub fn with_element(mut self, element: ElementKind) -> Self {
         self.element = element;
+        self
+    }
+
+    /// Encodes vectors by `quantization`.
+    #[must_use]
+    pub fn with_quantization(mut self, quantization: Quantization) -> Self {
+        self.quantization = quantization;
+        self
+    }
+
+    /// Has [`Quantization::Auto`] choose codes that, with their graphs, take at most `bytes` of memory.
+    #[must_use]
+    pub fn with_memory_budget(mut self, bytes: u64) -> Self {
+        self.memory_budget_bytes = Some(bytes);
         self
     }
 
@@ -137,6 +158,7 @@ impl Settings {
     pub fn validate(&self) -> Result<()> {
         check("dim", self.dim.into(), 1, DIM_MAX.into())?;
         check("shards", self.shards.into(), 1, 1024)?;
+        self.quantization.validate(self.metric)?;
         check("ef_search", self.ef_search as u64, 1, EF_SEARCH_MAX as u64)?;
         check("seal_rows", self.seal_rows.into(), 1, SEGMENT_ROWS_MAX)?;
         check("segment_rows_max", self.segment_rows_max.into(), self.seal_rows.into(), SEGMENT_ROWS_MAX)?;

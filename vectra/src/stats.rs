@@ -10,6 +10,7 @@ use vectra_wal::{LogStats, Lsn};
 use crate::engine::Engine;
 use crate::maintain::Summary;
 use crate::manifest::{SegmentEntry, Tier};
+use crate::segment::index::SealedIndex;
 use crate::segment::sealed::SealedView;
 use crate::snapshot::State;
 
@@ -121,10 +122,26 @@ pub struct SegmentStats {
     pub updated: u32,
     /// Whether its graph is built.
     pub has_graph: bool,
+    /// The codes that are searched, and how many components of a vector they are made of.
+    pub codes: Option<Codes>,
+    /// Bytes of its graph.
+    pub graph_bytes: u64,
     /// Whether its codes and graph are in memory, verified.
     pub verified: bool,
     /// Bytes of its parts.
     pub bytes: u64,
+}
+
+/// The codes of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Codes {
+    /// The codec, as [`Quantization`](crate::Quantization) names it.
+    pub codec: &'static str,
+    /// Components that have a code: all of them, or the directions that a projection keeps.
+    pub components: usize,
+    /// Bytes of a vector's code.
+    pub row_bytes: usize,
 }
 
 impl Stats {
@@ -173,7 +190,14 @@ fn segment(view: &SealedView) -> SegmentStats {
         live: view.live(),
         updated: view.overlay.len() as u32,
         has_graph: view.segment.has_graph(),
+        codes: view.segment.index.as_ref().map(|index| codes(index)),
+        graph_bytes: view.segment.index.as_ref().map_or(0, |index| index.graph_bytes()),
         verified: view.segment.index.as_ref().is_some_and(|index| index.is_verified()),
         bytes: SegmentEntry::parts(&view.segment.entry).map(|part| part.length).sum(),
     }
+}
+
+fn codes(index: &SealedIndex) -> Codes {
+    let codes = index.codes();
+    Codes { codec: codes.name(), components: codes.components(), row_bytes: codes.row_bytes() }
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vectra_quant::{Codec, Sq8};
+use vectra_tier::PartRef;
 use vectra_wal::Lsn;
 
 use super::attempt::Attempt;
 use super::fresh::Fresh;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::quantization::Quantization;
 use crate::segment::build::{RowSource, TruthWriter, write_codes, write_graph};
 use crate::segment::index::SealedIndex;
 use crate::segment::ledger::{Ledger, MetadataTerms};
@@ -56,7 +58,12 @@ impl Engine {
                 tracing::debug!(rows, held_bytes = writer.buffered_bytes(), "merging segments");
                 let segment =
                     self.write_segment(output_number, writer, lsns.expect("a merge has inputs"), &mut fresh)?;
-                Some(Arc::new(if graph { self.with_graph(&segment, &mut fresh, attempt)? } else { segment }))
+                let quantization = self.quantization_of(inputs[0]);
+                Some(Arc::new(if graph {
+                    self.with_graph(&segment, quantization, &mut fresh, attempt)?
+                } else {
+                    segment
+                }))
             }
         };
         self.commit(number, &|shard, _| replace_sealed(shard, &folded, output.as_ref()))
@@ -75,15 +82,21 @@ impl Engine {
             }
         }
         let segment = &state.shards[number].sealed[position].segment;
-        let with_graph = self.with_graph(segment, &mut fresh, attempt)?;
+        let quantization = self.quantization_of(&state.shards[number].sealed[position]);
+        let with_graph = self.with_graph(segment, quantization, &mut fresh, attempt)?;
+        self.commit_index(number, &with_graph)
+    }
+
+    /// Gives a segment of a shard the index of `segment`, the same one with another index.
+    pub(super) fn commit_index(&self, number: usize, segment: &SealedSegment) -> Result<()> {
         self.commit(number, &|shard, _| {
             let mut next = shard.clone();
-            for view in next.sealed.iter_mut().filter(|view| view.segment.number == with_graph.number) {
+            for view in next.sealed.iter_mut().filter(|view| view.segment.number == segment.number) {
                 // Only the index is new: the other lane may have committed newer deletes and updates meanwhile.
-                let mut segment = SealedSegment::clone(&view.segment);
-                segment.index.clone_from(&with_graph.index);
-                segment.entry.index_part.clone_from(&with_graph.entry.index_part);
-                view.segment = Arc::new(segment);
+                let mut newer = SealedSegment::clone(&view.segment);
+                newer.index.clone_from(&segment.index);
+                newer.entry.index_part.clone_from(&segment.entry.index_part);
+                view.segment = Arc::new(newer);
             }
             next
         })
@@ -93,6 +106,7 @@ impl Engine {
     fn with_graph(
         &self,
         segment: &SealedSegment,
+        quantization: Quantization,
         fresh: &mut Fresh<'_>,
         attempt: &Attempt<'_>,
     ) -> Result<SealedSegment> {
@@ -106,7 +120,18 @@ impl Engine {
         };
         let threads = self.env.spawner.parallelism();
         let go_on = |done| attempt.goes_on(done);
-        let part = write_graph(&*self.store, &codes, &segment.truth, &self.settings, threads, &go_on)?;
+        let asked = (&self.settings, quantization);
+        let part = write_graph(&*self.store, &codes, &segment.truth, asked, threads, &go_on)?;
+        self.with_index(segment, part, fresh)
+    }
+
+    /// The same segment with the codes and the graph of `part`, which was just written: every link of the graph is looked at.
+    pub(super) fn with_index(
+        &self,
+        segment: &SealedSegment,
+        part: PartRef,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<SealedSegment> {
         fresh.publish([&part])?;
         let index = self.open_index(&part, segment.rows())?;
         index

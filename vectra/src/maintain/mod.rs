@@ -3,6 +3,7 @@
 mod attempt;
 mod commit;
 mod compact;
+mod encode;
 mod fresh;
 mod gc;
 mod goal;
@@ -18,6 +19,7 @@ mod wait;
 
 #[cfg(test)]
 pub(crate) use attempt::Attempt;
+pub(crate) use encode::Wanted;
 pub(crate) use fresh::Fresh;
 pub use goal::Health;
 pub(crate) use goal::{Goal, Maintenance};

@@ -10,6 +10,8 @@ pub(crate) struct SegmentStats {
     /// Rows with newer metadata.
     pub(crate) overlay: u32,
     pub(crate) has_graph: bool,
+    /// Whether its graph is walked on the codes that the index asks for.
+    pub(crate) is_encoded: bool,
 }
 
 impl SegmentStats {
@@ -28,6 +30,8 @@ pub(crate) enum Choice {
     Merge(Vec<usize>),
     /// Build the graph of this one.
     BuildGraph(usize),
+    /// Encode the vectors of this one anew, for the graph that it has.
+    Encode(usize),
 }
 
 /// Decides what to do with the segments of one shard.
@@ -65,8 +69,11 @@ impl CompactionPolicy for SizeTiered {
         for (i, segment) in segments.iter().enumerate() {
             tiers.entry(segment.live.max(1).ilog(self.fan_in.max(2) as u32)).or_default().push(i);
         }
-        let full = tiers.into_values().map(|tier| fitting(&tier, segments, self.rows_max));
-        full.into_iter().find(|tier| tier.len() >= self.fan_in).map_or(Choice::Nothing, Choice::Merge)
+        let mut full = tiers.into_values().map(|tier| fitting(&tier, segments, self.rows_max));
+        match full.find(|tier| tier.len() >= self.fan_in) {
+            Some(tier) => Choice::Merge(tier),
+            None => encode_some(segments),
+        }
     }
 }
 
@@ -106,8 +113,16 @@ impl CompactionPolicy for Everything {
         if let Some(i) = segments.iter().position(stale) {
             return Choice::Merge(vec![i]);
         }
-        segments.iter().position(|s| !s.has_graph).map_or(Choice::Nothing, Choice::BuildGraph)
+        match segments.iter().position(|s| !s.has_graph) {
+            Some(bare) => Choice::BuildGraph(bare),
+            None => encode_some(segments),
+        }
     }
+}
+
+/// Nothing else is to be done: codes that are not as asked for, if there are any.
+fn encode_some(segments: &[SegmentStats]) -> Choice {
+    segments.iter().position(|s| s.has_graph && !s.is_encoded).map_or(Choice::Nothing, Choice::Encode)
 }
 
 impl Everything {

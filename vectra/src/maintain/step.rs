@@ -108,6 +108,11 @@ impl Engine {
                     return self
                         .tend(shard, &[position], &attempt, || self.build_graph(number, position, &attempt));
                 }
+                Ok(Choice::Encode(position)) => {
+                    let attempt = Attempt::new(self, task, (number, shard), &[position]);
+                    return self
+                        .tend(shard, &[position], &attempt, || self.encode(number, position, &attempt));
+                }
                 // There may be room for what another shard needs, and tidying up gives some back.
                 Err(error) if error.kind() == ErrorKind::Full => refused = Some(error),
                 Err(error) => return Err(error),
@@ -153,7 +158,9 @@ impl Engine {
         let built = |position: usize| graph_bytes(view(position).segment.rows().into(), &self.settings);
         let positions = match choice {
             Choice::Nothing => return Ok(choice),
-            Choice::BuildGraph(position) => return has_room(built(position)).map(|()| choice),
+            Choice::BuildGraph(position) | Choice::Encode(position) => {
+                return has_room(built(position)).map(|()| choice);
+            }
             Choice::Merge(positions) => positions,
         };
         match has_room(merged(&positions)) {
@@ -219,7 +226,7 @@ impl Engine {
 
     fn choose(&self, task: &Task, shard: &ShardState) -> Choice {
         let positions = self.tended(task, shard);
-        let stats = statistics(shard, &positions);
+        let stats = self.statistics(shard, &positions);
         let choice = match task.request.goal {
             Goal::Optimized | Goal::Compacted => self.everything(&task.request).choose(&stats),
             Goal::Background | Goal::Flushed => {
@@ -231,6 +238,7 @@ impl Engine {
             Choice::Nothing => Choice::Nothing,
             Choice::Merge(chosen) => Choice::Merge(chosen.into_iter().map(|i| positions[i]).collect()),
             Choice::BuildGraph(i) => Choice::BuildGraph(positions[i]),
+            Choice::Encode(i) => Choice::Encode(positions[i]),
         }
     }
 
@@ -257,22 +265,24 @@ impl Engine {
             // The request is not about some of them.
             return None;
         }
-        let group = self.everything(&task.request).instead(&statistics(shard, &positions), &inputs, done)?;
+        let group =
+            self.everything(&task.request).instead(&self.statistics(shard, &positions), &inputs, done)?;
         Some(group.into_iter().map(|i| positions[i]).collect())
     }
-}
 
-/// What a policy looks at.
-fn statistics(shard: &ShardState, positions: &[usize]) -> Vec<SegmentStats> {
-    let views = positions.iter().map(|position| &shard.sealed[*position]);
-    let of = |view: &SealedView| SegmentStats {
-        number: view.segment.number,
-        rows: view.segment.rows(),
-        live: view.live(),
-        overlay: view.overlay.len() as u32,
-        has_graph: view.segment.has_graph(),
-    };
-    views.map(of).collect()
+    /// What a policy looks at.
+    fn statistics(&self, shard: &ShardState, positions: &[usize]) -> Vec<SegmentStats> {
+        let views = positions.iter().map(|position| &shard.sealed[*position]);
+        let of = |view: &SealedView| SegmentStats {
+            number: view.segment.number,
+            rows: view.segment.rows(),
+            live: view.live(),
+            overlay: view.overlay.len() as u32,
+            has_graph: view.segment.has_graph(),
+            is_encoded: self.is_encoded(view),
+        };
+        views.map(of).collect()
+    }
 }
 
 #[cfg(test)]

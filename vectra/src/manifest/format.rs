@@ -11,12 +11,14 @@ use vectra_tier::PartRef;
 use vectra_wal::Durability;
 
 use super::{Checkpoint, Features, Manifest, SegmentEntry, ShardEntry, Tier};
+use crate::quantization::Quantization;
 use crate::settings::Settings;
 
 const MAGIC: &[u8; 8] = b"VECTRMAN";
 const VERSION: u16 = 1;
-/// Features without which a manifest cannot be read; none is given out yet.
-const INCOMPAT: u32 = 0;
+/// A feature without which a manifest cannot be read: behind the settings stands how vectors are encoded. Not there where
+/// that is left to the engine, so that older programs read what they can.
+const QUANTIZATION: u32 = 1;
 /// The largest manifest that is read.
 pub(super) const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
@@ -24,10 +26,15 @@ pub(super) const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 pub(crate) fn encode(manifest: &Manifest) -> Vec<u8> {
     let mut out = Writer::new();
     out.bytes(MAGIC).u16(VERSION);
-    out.u32(manifest.features.compat).u32(manifest.features.ro_compat).u32(INCOMPAT);
+    let chosen = is_chosen(&manifest.settings);
+    let incompat = if chosen { QUANTIZATION } else { 0 };
+    out.u32(manifest.features.compat).u32(manifest.features.ro_compat).u32(incompat);
     out.u64(manifest.generation).bytes(&manifest.previous.to_le_bytes());
     out.bytes(&manifest.index).u64(manifest.epoch).u64(manifest.log_floor);
     encode_settings(&manifest.settings, &mut out);
+    if chosen {
+        encode_quantization(&manifest.settings, &mut out);
+    }
     manifest.shard_map.encode(&mut out);
     out.varint(manifest.shards.len() as u64);
     for shard in &manifest.shards {
@@ -74,7 +81,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Manifest, Fault> {
         return Err(Fault::Newer(DecodeError::new(8, "a manifest version this program knows")));
     }
     let features = Features { compat: r.u32()?, ro_compat: r.u32()? };
-    if r.u32()? != INCOMPAT {
+    let incompat = r.u32()?;
+    if incompat & !QUANTIZATION != 0 {
         return Err(Fault::Newer(
             r.error("only features this program knows; a newer one wrote the manifest"),
         ));
@@ -83,7 +91,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Manifest, Fault> {
     let previous = Digest::from_le_bytes(r.array()?);
     let index = r.array()?;
     let (epoch, log_floor) = (r.u64()?, r.u64()?);
-    let settings = decode_settings(&mut r)?;
+    let mut settings = decode_settings(&mut r)?;
+    if incompat & QUANTIZATION != 0 {
+        decode_quantization(&mut settings, &mut r)?;
+    }
+    settings.validate().map_err(|_| r.error("settings within their limits"))?;
     let shard_map = ShardMap::decode(&mut r)?;
     let count = r.count(17)?;
     let mut shards = Vec::with_capacity(count);
@@ -246,6 +258,25 @@ fn decode_settings(r: &mut Reader<'_>) -> Result<Settings, DecodeError> {
         let kind = kind_from_code(r.u8()?).ok_or(r.error("kind of an indexed field"))?;
         s.indexed_fields.push(IndexedField { path, kind });
     }
-    s.validate().map_err(|_| r.error("settings within their limits"))?;
     Ok(s)
+}
+
+/// Whether somebody chose how vectors are encoded.
+fn is_chosen(s: &Settings) -> bool {
+    s.quantization != Quantization::Auto || s.memory_budget_bytes.is_some()
+}
+
+fn encode_quantization(s: &Settings, out: &mut Writer) {
+    s.quantization.encode(out);
+    out.u8(s.memory_budget_bytes.is_some().into()).u64(s.memory_budget_bytes.unwrap_or_default());
+}
+
+fn decode_quantization(s: &mut Settings, r: &mut Reader<'_>) -> Result<(), DecodeError> {
+    s.quantization = Quantization::decode(r)?;
+    s.memory_budget_bytes = match (r.u8()?, r.u64()?) {
+        (0, 0) => None,
+        (1, bytes) => Some(bytes),
+        _ => return Err(r.error("memory budget")),
+    };
+    if is_chosen(s) { Ok(()) } else { Err(r.error("a quantization that somebody chose")) }
 }

@@ -34,12 +34,12 @@ pub(crate) const ROWS_AHEAD: usize = 6;
 pub(crate) struct Doubt {
     least: f32,
     most: f32,
-    is_projected: bool,
+    is_coarse: bool,
 }
 
 impl Doubt {
-    pub(crate) fn of(is_projected: bool) -> Self {
-        Self { least: f32::INFINITY, most: f32::NEG_INFINITY, is_projected }
+    pub(crate) fn of(coarseness: usize) -> Self {
+        Self { least: f32::INFINITY, most: f32::NEG_INFINITY, is_coarse: coarseness > 1 }
     }
 
     pub(crate) fn learn(&mut self, estimate: f32, exact: f32) {
@@ -48,10 +48,10 @@ impl Doubt {
     }
 
     /// Whether a row at `estimate` by its code is too far to be within `bound`. The rows that were read may be those whose
-    /// codes are the better ones, so it is by twice the largest error; codes of a projection are all off by about the same, and
+    /// codes are the better ones, so it is by twice the largest error; coarse codes are all off by about the same, and
     /// there it is by half of the range of errors beyond it.
     pub(crate) fn rules_out(&self, estimate: f32, bound: f32) -> bool {
-        let least = if self.is_projected {
+        let least = if self.is_coarse {
             self.least - 0.5 * (self.most - self.least)
         } else {
             -2.0 * self.least.abs().max(self.most.abs())
@@ -127,7 +127,7 @@ pub(crate) fn among(
         admitted: count,
         has_codes: segment.index.is_some(),
         has_graph: segment.has_graph(),
-        is_projected: segment.index.as_ref().is_some_and(|index| index.is_projected()),
+        coarseness: coarseness(view),
         calibration: segment.index.as_ref().and_then(|index| index.calibration()),
         effort: bound.query.effort,
         k: bound.query.k,
@@ -152,6 +152,11 @@ pub(crate) fn among(
     }
     *top = TopK::new(bound.query.k);
     exact_scan(view, admitted, bound, &mut ctx.profile, top)
+}
+
+/// How far the codes of a segment misplace its rows.
+fn coarseness(view: &SealedView) -> usize {
+    view.segment.index.as_ref().map_or(1, |index| index.codes().coarseness())
 }
 
 /// Finds candidates by their codes; they are left in `scratch.found`.
@@ -203,8 +208,7 @@ fn rerank(
 ) -> Result<bool> {
     let truth = &view.segment.truth;
     let surely = candidates.len().min(bound.query.k.max(RERANK_MIN));
-    let is_projected = view.segment.index.as_ref().is_some_and(|index| index.is_projected());
-    let mut doubt = Doubt::of(is_projected);
+    let mut doubt = Doubt::of(coarseness(view));
     candidates.iter().take(surely + ROWS_AHEAD).for_each(|next| truth.touch(next.slot));
     candidates.iter().take(ROWS_AHEAD).for_each(|next| truth.fetch(next.slot));
     for (i, candidate) in candidates.iter().enumerate() {

@@ -37,8 +37,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) admitted: u32,
     pub(crate) has_codes: bool,
     pub(crate) has_graph: bool,
-    /// The codes are those of a projection.
-    pub(crate) is_projected: bool,
+    /// How far codes misplace rows, [`Codes::coarseness`](crate::segment::codes::Codes::coarseness).
+    pub(crate) coarseness: usize,
     pub(crate) calibration: Option<&'a Calibration>,
     pub(crate) effort: Effort,
     pub(crate) k: usize,
@@ -46,16 +46,15 @@ pub(crate) struct Facts<'a> {
     pub(crate) ef_default: usize,
 }
 
-/// How many of the best by code are compared exactly, at most: codes of 8 bits rarely misplace a row by more, those of a
-/// projection by twice as much.
-fn rerank_depth(k: usize, is_projected: bool) -> usize {
-    let depth = 2 * k + 12;
-    if is_projected { 2 * depth } else { depth }
+/// How many of the best by code are compared exactly, at most: codes of 8 bits rarely misplace a row by more, coarser ones
+/// by so many times as much.
+fn rerank_depth(k: usize, coarseness: usize) -> usize {
+    coarseness * (2 * k + 12)
 }
 
 /// Chooses the strategy for one segment.
 pub(crate) fn plan(facts: &Facts<'_>) -> Strategy {
-    let rerank = rerank_depth(facts.k, facts.is_projected);
+    let rerank = rerank_depth(facts.k, facts.coarseness);
     if takes_all(facts) || !facts.has_codes || facts.admitted as usize <= rerank {
         return Strategy::ExactScan;
     }
@@ -77,8 +76,12 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Strategy {
                 (rule.ef as usize, rule.depth as usize)
             }
         },
-        // A pool no wider than the answer would leave the re-rank nothing to choose from.
-        _ => (facts.ef_default.max(facts.k + facts.k / 4), rerank),
+        // A pool no wider than the answer would leave the re-rank nothing to choose from, and what coarse codes misplace has
+        // to be in it.
+        _ => (
+            facts.ef_default.max(facts.k + facts.k / 4).max(if facts.coarseness > 2 { rerank } else { 0 }),
+            rerank,
+        ),
     };
     let ef_search = ef.max(facts.k);
     Strategy::GraphWalk { ef_search, rerank: rerank.min(ef_search) }
@@ -86,7 +89,7 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Strategy {
 
 /// Whether every admitted vector is compared where the codes cannot tell which rows are nearest: many equal rows, or
 /// rows that lie closer together than the levels of a code. Only where that costs little, and not where the caller has
-/// chosen what a walk may cost. Codes of a projection are in doubt far more often, and hardly ever wrong by as much.
+/// chosen what a walk may cost. Coarse codes are in doubt far more often, and hardly ever wrong by as much.
 pub(crate) fn scans_in_doubt(facts: &Facts<'_>, strategy: Strategy) -> bool {
     let may = match strategy {
         Strategy::GraphWalk { .. } => matches!(facts.effort, Effort::Default | Effort::Recall(_)),
@@ -94,7 +97,7 @@ pub(crate) fn scans_in_doubt(facts: &Facts<'_>, strategy: Strategy) -> bool {
         Strategy::CalibratedWalk { .. } => false,
         Strategy::ExactScan | Strategy::CodeScan { .. } => true,
     };
-    !facts.is_projected && facts.admitted <= SCAN_ROWS_MAX && may
+    facts.coarseness == 1 && facts.admitted <= SCAN_ROWS_MAX && may
 }
 
 /// Whether walking with a pool of `ef` takes more time than scanning `rows` codes.
@@ -146,7 +149,7 @@ mod tests {
         admitted: 60_000,
         has_codes: true,
         has_graph: true,
-        is_projected: false,
+        coarseness: 1,
         calibration: None,
         effort: Effort::Default,
         k: 10,
@@ -165,10 +168,7 @@ mod tests {
             Strategy::GraphWalk { ef_search: 125, rerank: 125 },
             "wider than the answer"
         );
-        assert_eq!(
-            plan(&Facts { is_projected: true, ..WIDE }),
-            Strategy::GraphWalk { ef_search: 96, rerank: 64 }
-        );
+        assert_eq!(plan(&Facts { coarseness: 2, ..WIDE }), Strategy::GraphWalk { ef_search: 96, rerank: 64 });
         assert_eq!(plan(&Facts { effort: Effort::Exact, ..WIDE }), Strategy::ExactScan);
         assert_eq!(plan(&Facts { admitted: 600, ..WIDE }), Strategy::CodeScan { rerank: 32 });
         assert_eq!(plan(&Facts { admitted: 20, ..WIDE }), Strategy::ExactScan);

@@ -188,7 +188,7 @@ fn rerank(
     top: &mut TopK<Neighbor>,
 ) -> bool {
     let surely = bound.query.k.max(RERANK_MIN);
-    let (mut read, mut doubt) = (0, Doubt::of(false));
+    let (mut read, mut doubt) = (0, Doubt::of(1));
     let fetch = |next: &Neighbor| {
         prefetch(segment.vector(next.slot).as_bytes());
         prefetch(from_ref(segment.row(next.slot)));

@@ -53,6 +53,36 @@ impl Codes {
         }
     }
 
+    /// What people call the codec.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Eight(_) => "sq8",
+            Self::Four(_) => "sq4",
+        }
+    }
+
+    /// How many times as many rows must be compared exactly as with codes of eight bits of all components.
+    pub(crate) fn coarseness(&self) -> usize {
+        let is_fine = matches!(self, Self::Eight(_)) && self.projection().is_none();
+        if is_fine { 1 } else { 2 }
+    }
+
+    /// Components that have a code.
+    pub(crate) fn components(&self) -> usize {
+        match self {
+            Self::Eight(codes) => codes.coder.codec().dim(),
+            Self::Four(codes) => codes.coder.codec().dim(),
+        }
+    }
+
+    /// Bytes of a row.
+    pub(crate) fn row_bytes(&self) -> usize {
+        match self {
+            Self::Eight(codes) => codes.coder.codec().row_bytes(),
+            Self::Four(codes) => codes.coder.codec().row_bytes(),
+        }
+    }
+
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
         match self {

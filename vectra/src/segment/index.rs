@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use vectra_core::admit::{Admit, Bits};
+use vectra_core::codec::Reader;
 use vectra_core::index::{AnnIndex, SearchCounts, SearchParams};
 use vectra_core::io::{Blob, Reads};
 use vectra_core::pool::Pool;
@@ -14,8 +15,9 @@ use vectra_tier::{PartHandle, ReadBuf, ReadError, Section};
 
 use super::calibration::{Calibration, first_scale};
 use super::codes::{CodeRows, Codes};
-use super::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION};
+use super::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION, QUANTIZATION};
 use crate::error::{Error, ErrorKind, Result};
+use crate::quantization::Quantization;
 
 /// Codes and graph over the slots of one segment.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(crate) struct SealedIndex {
     codes: Codes,
     graph: Option<HnswView>,
     calibration: Option<Calibration>,
+    quantization: Quantization,
     verified: bool,
 }
 
@@ -101,7 +104,15 @@ impl SealedIndex {
         } else {
             None
         };
-        Ok(Self { part, codes, graph, calibration, verified: false })
+        let quantization = if part.has(QUANTIZATION, DEFAULT_FIELD) {
+            let asked_for = section(QUANTIZATION)?;
+            let mut r = Reader::new(&asked_for);
+            let read = Quantization::decode(&mut r).and_then(|found| r.finish().map(|()| found));
+            read.map_err(|e| bad("quantization", e.into()))?
+        } else {
+            Quantization::Auto
+        };
+        Ok(Self { part, codes, graph, calibration, quantization, verified: false })
     }
 
     /// Whether what is searched was checked as a whole, where it is.
@@ -123,6 +134,17 @@ impl SealedIndex {
 
     pub(crate) fn codes(&self) -> &Codes {
         &self.codes
+    }
+
+    /// Bytes of the graph; 0 before it is built.
+    pub(crate) fn graph_bytes(&self) -> u64 {
+        let graph = self.part.section(GRAPH, DEFAULT_FIELD).ok();
+        graph.map_or(0, |section| section.len() as u64)
+    }
+
+    /// The quantization that was asked for when the graph's codes were made.
+    pub(crate) fn quantization(&self) -> Quantization {
+        self.quantization
     }
 
     pub(crate) fn has_graph(&self) -> bool {

@@ -32,6 +32,8 @@ pub(crate) const GRAPH: SectionKind = SectionKind(34);
 pub(crate) const PROJECTION: SectionKind = SectionKind(35);
 /// Part `index`: which walks of the graph reach which recall; absent for small segments and in older files.
 pub(crate) const CALIBRATION: SectionKind = SectionKind(36);
+/// Part `index`: the quantization that was asked for; absent where that was left to the engine, and without a graph.
+pub(crate) const QUANTIZATION: SectionKind = SectionKind(37);
 /// Part `deletes`: the tombstones.
 pub(crate) const TOMBSTONES: SectionKind = SectionKind(48);
 /// Part `overlay`: metadata changed after the seal.

@@ -34,6 +34,7 @@ mod meddle;
 mod model;
 mod mutants;
 mod noted;
+mod quantized;
 mod reach;
 mod reader_process;
 mod readers;

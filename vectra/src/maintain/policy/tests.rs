@@ -3,7 +3,7 @@ use super::*;
 const TIERED: SizeTiered = SizeTiered { fan_in: 4, rows_max: 1000, defer_graphs: false };
 
 fn segment(rows: u32, has_graph: bool) -> SegmentStats {
-    SegmentStats { number: 5, rows, live: rows, overlay: 0, has_graph }
+    SegmentStats { number: 5, rows, live: rows, overlay: 0, has_graph, is_encoded: true }
 }
 
 #[test]
@@ -12,6 +12,21 @@ fn a_bare_segment_gets_its_graph_and_a_pile_is_merged_first() {
     assert_eq!(TIERED.choose(&[segment(10, true), segment(10, false)]), Choice::BuildGraph(1));
     assert_eq!(TIERED.choose(&[segment(10, false); 4]), Choice::Merge(vec![0, 1, 2, 3]));
     assert_eq!(SizeTiered { defer_graphs: true, ..TIERED }.choose(&[segment(10, false); 4]), Choice::Nothing);
+}
+
+#[test]
+fn codes_that_nobody_asked_for_come_last() {
+    let other = SegmentStats { is_encoded: false, ..segment(100, true) };
+    let everything = Everything { rows_max: 950, drop_dead_below: 0, thrifty: true };
+    let policies: [&dyn CompactionPolicy; 2] = [&TIERED, &everything];
+    for policy in policies {
+        assert_eq!(policy.choose(&[segment(900, true), other]), Choice::Encode(1));
+        let bare = SegmentStats { has_graph: false, ..segment(950, true) };
+        assert_eq!(policy.choose(&[other, bare]), Choice::BuildGraph(1), "a scan is slower than other codes");
+        let bare = SegmentStats { is_encoded: false, ..bare };
+        assert_eq!(policy.choose(&[bare]), Choice::BuildGraph(0), "which encodes them");
+    }
+    assert_eq!(SizeTiered { defer_graphs: true, ..TIERED }.choose(&[other]), Choice::Nothing);
 }
 
 #[test]
@@ -96,6 +111,7 @@ fn additions_one_after_the_other_have_a_bounded_price() {
             loop {
                 match MILLION.choose(&segments) {
                     Choice::Nothing => break,
+                    Choice::Encode(_) => unreachable!("all codes are as asked for"),
                     Choice::BuildGraph(i) => segments[i].has_graph = true,
                     Choice::Merge(positions) => {
                         let rows = positions.iter().map(|i| segments[*i].rows).sum();

@@ -1,17 +1,19 @@
 //! Writing the derived part of a segment: the codes of its vectors, and the graph over them once there is time for it.
 
+use vectra_core::codec::Writer;
 use vectra_core::io::Blob;
 use vectra_core::scorer::VectorStore;
 use vectra_hnsw::{Hnsw, HnswView};
-use vectra_quant::{Codec, Coded, Coder, Header, Projection, Sq4View, Sq8, Sq8View};
+use vectra_quant::{Codec, Coded, Coder, Header, Projection, Sq4, Sq8, Sq8View, View};
 use vectra_tier::{PartRef, PartStore, ReadBuf, Role};
 
 use super::write_part;
 use crate::error::{Error, ErrorKind, Result};
+use crate::quantization::Quantization;
 use crate::segment::calibrate::calibrate;
 use crate::segment::codes::{BLOCK, Codes, encode, section_of, unreadable, walked_coder};
 use crate::segment::index::SealedIndex;
-use crate::segment::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION};
+use crate::segment::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION, QUANTIZATION};
 use crate::segment::truth::Truth;
 use crate::settings::Settings;
 
@@ -57,15 +59,15 @@ fn coder(truth: &Truth, settings: &Settings) -> Result<Coder<Sq8>> {
     }))
 }
 
-/// Builds the graph over the codes of `index`, measures what walks of it find of the rows of `truth`, and writes a part with
-/// all three.
+/// Builds the graph over the codes of `index`, encodes the vectors of `truth` as `quantization` asks, measures what walks find of
+/// them, and writes a part with all of it.
 ///
 /// `progress` is told how many rows are done and stops the build by returning false.
 pub(crate) fn write_graph(
     store: &dyn PartStore,
     index: &SealedIndex,
     truth: &Truth,
-    settings: &Settings,
+    (settings, quantization): (&Settings, Quantization),
     threads: usize,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<PartRef> {
@@ -76,29 +78,106 @@ pub(crate) fn write_graph(
         .map_err(|e| Error::caused(ErrorKind::Unavailable, "the graph was not built", e))?;
     // Two copies of the graph at a time, no more.
     let bytes = graph.encode();
-    drop(graph);
+    drop((graph, view));
     let graph = Blob::copy_of(&bytes);
     drop(bytes);
-    let walks = HnswView::open(graph.clone(), index.part.rows())
-        .map_err(|e| Error::caused(ErrorKind::Corrupt, "a graph just built does not hold together", e))?;
-    let (codes, table) = match walked_coder(&coder) {
-        Some(coder) => {
-            drop((view, codes));
-            let codes = section_of(&coder, truth, threads)?;
-            let view = Sq4View::open_section(&codes, *coder.codec()).map_err(unreadable)?;
-            let table = calibration(truth, &Coded::new(&coder, view.rows()), &walks, settings, threads);
-            (codes, table)
+    let walked = Walked { graph, settings, quantization, threads };
+    walked.write(store, truth, &coder, Some(codes))
+}
+
+/// Encodes the vectors of `truth` anew, as `quantization` asks, for the graph that `index` has, and writes a part with both.
+pub(crate) fn write_encoded(
+    store: &dyn PartStore,
+    index: &SealedIndex,
+    truth: &Truth,
+    (settings, quantization): (&Settings, Quantization),
+    threads: usize,
+) -> Result<PartRef> {
+    let section = index.part.section(GRAPH, DEFAULT_FIELD).map_err(Error::read_part)?;
+    let graph = section.verified().map_err(Error::read_part)?.clone();
+    let coder = coder(truth, settings)?;
+    Walked { graph, settings, quantization, threads }.write(store, truth, &coder, None)
+}
+
+/// A graph that is going to be walked on codes.
+struct Walked<'a> {
+    graph: Blob,
+    settings: &'a Settings,
+    quantization: Quantization,
+    threads: usize,
+}
+
+impl Walked<'_> {
+    /// Writes the part. Left to itself it takes the codes of `coder`, which are `made` where they were needed before, or
+    /// shorter ones of the same components.
+    fn write(
+        &self,
+        store: &dyn PartStore,
+        truth: &Truth,
+        coder: &Coder<Sq8>,
+        made: Option<Blob>,
+    ) -> Result<PartRef> {
+        let (dim, metric) = (self.settings.dim as usize, self.settings.metric);
+        match self.quantization {
+            Quantization::Auto => match walked_coder(coder) {
+                Some(coder) => {
+                    drop(made);
+                    self.write_on(store, truth, &coder, None)
+                }
+                None => self.write_on(store, truth, coder, made),
+            },
+            Quantization::Sq8 => {
+                let made = made.filter(|_| coder.projection().is_none());
+                self.write_on(store, truth, &Coder::direct(Sq8::new(dim, metric)), made)
+            }
+            Quantization::Sq4 => {
+                drop(made);
+                self.write_on(store, truth, &Coder::direct(Sq4::new(dim, metric)), None)
+            }
         }
-        None => {
-            let table = calibration(truth, &Coded::new(&coder, view.rows()), &walks, settings, threads);
-            (codes, table)
+    }
+
+    /// Writes the part with the codes of `coder`, which may be there already.
+    fn write_on<C: Codec>(
+        &self,
+        store: &dyn PartStore,
+        truth: &Truth,
+        coder: &Coder<C>,
+        made: Option<Blob>,
+    ) -> Result<PartRef> {
+        let codes = match made {
+            Some(codes) => codes,
+            None => section_of(coder, truth, self.threads)?,
+        };
+        let view = View::open_section(&codes, coder.codec().clone()).map_err(unreadable)?;
+        let walks = HnswView::open(self.graph.clone(), truth.rows()).map_err(|e| {
+            Error::caused(ErrorKind::Corrupt, "the graph of a segment does not hold together", e)
+        })?;
+        let table = self.calibration(truth, &Coded::new(coder, view.rows()), &walks);
+        let projection = coder.projection().map(Projection::to_section);
+        let mut asked_for = Writer::new();
+        self.quantization.encode(&mut asked_for);
+        let mut sections = vec![(CODES, &codes[..]), (GRAPH, &self.graph[..])];
+        sections.extend(projection.iter().map(|bytes| (PROJECTION, &bytes[..])));
+        sections.extend(table.as_deref().map(|table| (CALIBRATION, table)));
+        if self.quantization != Quantization::Auto {
+            sections.push((QUANTIZATION, asked_for.as_bytes()));
         }
-    };
-    let projection = coder.projection().map(Projection::to_section);
-    let mut sections = vec![(CODES, &codes[..]), (GRAPH, &graph[..])];
-    sections.extend(projection.iter().map(|bytes| (PROJECTION, &bytes[..])));
-    sections.extend(table.as_deref().map(|table| (CALIBRATION, table)));
-    write_part(store, Role::Index, index.part.rows(), &sections)
+        write_part(store, Role::Index, truth.rows(), &sections)
+    }
+
+    /// The section of what walks find.
+    fn calibration<V: VectorStore>(&self, truth: &Truth, codes: &V, walks: &HnswView) -> Option<Vec<u8>> {
+        let Settings { metric, seed, .. } = self.settings;
+        match calibrate(truth, *metric, codes, walks, *seed, self.threads) {
+            Ok(table) => table.map(|table| table.encode()),
+            Err(error) => {
+                // The graph is of use without it, and who verifies the rows will find what is wrong with them.
+                tracing::warn!(%error, "a graph is not calibrated");
+                None
+            }
+        }
+    }
 }
 
 /// The codes of eight bits that `coder` makes: those of `index`, or made again where it has others.
@@ -110,24 +189,6 @@ fn codes_to_build_on(index: &SealedIndex, coder: &Coder<Sq8>, truth: &Truth, thr
             Ok(section.verified().map_err(Error::read_part)?.to_owned_memory())
         }
         Codes::Four(_) => section_of(coder, truth, threads),
-    }
-}
-
-/// The section of what walks of `graph` find.
-fn calibration<V: VectorStore>(
-    truth: &Truth,
-    codes: &V,
-    graph: &HnswView,
-    settings: &Settings,
-    threads: usize,
-) -> Option<Vec<u8>> {
-    match calibrate(truth, settings.metric, codes, graph, settings.seed, threads) {
-        Ok(table) => table.map(|table| table.encode()),
-        Err(error) => {
-            // The graph is of use without it, and who verifies the rows will find what is wrong with them.
-            tracing::warn!(%error, "a graph is not calibrated");
-            None
-        }
     }
 }
 

@@ -67,7 +67,8 @@ fn graphs_over_long_rows_are_walked_on_four_bits() {
     assert_eq!(bare.codes().projection().map(Projection::kept), Some(240));
     assert!(matches!(bare.codes(), Codes::Eight(_)));
     let graph_over = |index: &SealedIndex| {
-        let part = write_graph(&store, index, &truth, &settings, 2, &|_| true).expect("room");
+        let asked = (&settings, Quantization::Auto);
+        let part = write_graph(&store, index, &truth, asked, 2, &|_| true).expect("room");
         published(&store, &part, &settings)
     };
     let walked = graph_over(&bare);
@@ -84,6 +85,36 @@ fn graphs_over_long_rows_are_walked_on_four_bits() {
         let section = |index: &SealedIndex| index.part.section(kind, DEFAULT_FIELD).expect("written");
         assert_eq!(section(&walked).bytes()[..], section(&again).bytes()[..], "{kind:?}");
     }
+}
+
+#[test]
+fn codes_are_made_again_as_asked_for_and_the_graph_stays() {
+    let (dim, rows, store) = (24, 3000, store());
+    let settings = Settings { metric: Metric::L2, ..Settings::new(dim as u32) };
+    let vector = |n: u32| {
+        let mut dice = Dice::new(n.into());
+        (0..dim).map(|_| dice.gaussian()).collect::<Vec<f32>>()
+    };
+    let (_, truth, _) = write_vectors(&store, &settings, rows, vector);
+    let bare = published(&store, &write_codes(&store, &truth, &settings).expect("room"), &settings);
+    let asked = (&settings, Quantization::Sq4);
+    let part = write_graph(&store, &bare, &truth, asked, 2, &|_| true).expect("room");
+    let mut index = published(&store, &part, &settings);
+    let graph =
+        |index: &SealedIndex| index.part.section(GRAPH, DEFAULT_FIELD).expect("written").bytes().to_vec();
+    let (first, mut scratch) = (graph(&index), Scratch::default());
+    for (wanted, name) in
+        [(Quantization::Sq4, "sq4"), (Quantization::Sq8, "sq8"), (Quantization::Auto, "sq8")]
+    {
+        let part = write_encoded(&store, &index, &truth, (&settings, wanted), 1).expect("room");
+        index = published(&store, &part, &settings);
+        assert_eq!((index.quantization(), index.codes().name()), (wanted, name));
+        assert!(graph(&index) == first && index.calibration().is_some());
+        index.codes().check(&truth).expect("those of the vectors");
+        index.walk(&vector(77), &SearchParams::new(10, 64), &All, &mut scratch);
+        assert_eq!(scratch.found[0].slot, 77, "nothing is nearer than the row itself");
+    }
+    assert!(!index.part.has(QUANTIZATION, DEFAULT_FIELD), "as before anybody asked");
 }
 
 #[test]

@@ -1,0 +1,100 @@
+//! Codes that are chosen, and changed while the index is in use.
+
+use std::path::Path;
+
+use vectra::{Builder, ErrorKind, Index, Item, Metric, Quantization, Reader, Settings};
+use vectra_core::testing::oracle::{Oracle, clustered};
+
+const DIM: usize = 48;
+const ROWS: usize = 4000;
+const CHOICES: [Quantization; 3] = [Quantization::Sq4, Quantization::Sq8, Quantization::Auto];
+
+fn vectors() -> Vec<f32> {
+    clustered(ROWS, DIM, 40, 0.6, 5)
+}
+
+fn filled(root: &Path, settings: Settings) -> Index {
+    let index = Builder::new().threads(1).create(root, settings).expect("a new folder");
+    let vectors = vectors();
+    let items = vectors.chunks_exact(DIM).enumerate().map(|(n, row)| Item::new(n as u64, row));
+    index.insert_items(items.collect()).expect("new ids");
+    index.wait_optimized().expect("a healthy disk");
+    index
+}
+
+/// The codecs of all segments.
+fn codecs(index: &Index) -> Vec<&'static str> {
+    let stats = index.stats();
+    let segments = stats.shards.iter().flat_map(|shard| &shard.segments);
+    segments.map(|segment| segment.codes.expect("sealed with codes").codec).collect()
+}
+
+/// The share of the ten nearest that some queries find.
+fn recall(index: &Index) -> f64 {
+    let (rows, queries) = (vectors(), clustered(50, DIM, 40, 0.6, 6));
+    let oracle = Oracle::new(&rows, DIM, Metric::Cosine);
+    let found = queries.chunks_exact(DIM).map(|query| {
+        let hits = index.query(query).top_k(10).run().expect("answered");
+        let slots: Vec<u32> =
+            hits.iter().map(|hit| hit.id.to_string().parse().expect("ids are numbers")).collect();
+        oracle.recall(query, 10, &slots, |_| true)
+    });
+    found.sum::<f64>() / 50.0
+}
+
+#[test]
+fn a_chosen_codec_is_kept_and_changed_while_queries_go_on() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let root = dir.path().join("index");
+    let mut index = filled(&root, Settings::new(DIM as u32).with_quantization(Quantization::Sq4));
+    assert_eq!(codecs(&index), ["sq4"]);
+    for chosen in CHOICES {
+        index.set_quantization(chosen, None).expect("a healthy disk");
+        // Codes of one kind or the other: the answers are exact distances.
+        let found = recall(&index);
+        assert!(found > 0.94, "{chosen} is on its way: {found}");
+        index.wait_optimized().expect("a healthy disk");
+        let codec = if chosen == Quantization::Sq4 { "sq4" } else { "sq8" };
+        assert_eq!((codecs(&index), index.quantization()), (vec![codec], (chosen, None)));
+        assert!(recall(&index) > 0.94, "{chosen}");
+        index.close().expect("a healthy disk");
+        let reader = Reader::open(&root).expect("an index");
+        assert_eq!(reader.settings().quantization, chosen);
+        drop(reader);
+        index = Builder::new().threads(1).open(&root).expect("an index");
+        assert_eq!((codecs(&index), index.quantization()), (vec![codec], (chosen, None)));
+    }
+    index.close().expect("a healthy disk");
+    let report = vectra::verify_deep(&root).expect("an index");
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
+
+#[test]
+fn what_was_chosen_before_a_crash_is_done_after_it() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let root = dir.path().join("index");
+    let index = filled(&root, Settings::new(DIM as u32));
+    index.set_quantization(Quantization::Sq4, Some(1 << 20)).expect("a healthy disk");
+    // Closed, perhaps, before anything was encoded.
+    index.close().expect("a healthy disk");
+    let index = Builder::new().threads(1).open(&root).expect("an index");
+    assert_eq!(index.quantization(), (Quantization::Sq4, Some(1 << 20)));
+    index.wait_optimized().expect("a healthy disk");
+    assert_eq!(codecs(&index), ["sq4"]);
+    let merged = vectors()[..DIM].to_vec();
+    index.upsert_item(Item::new(7_u64, merged)).expect("room");
+    index.compact().expect("a healthy disk");
+    assert_eq!(codecs(&index), ["sq4"], "what is merged later, too");
+}
+
+#[test]
+fn a_metric_without_such_codes_is_told() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let settings = Settings::new(DIM as u32).with_metric(Metric::L1);
+    let refused = Index::create(dir.path().join("a"), settings.clone().with_quantization(Quantization::Sq4));
+    assert_eq!(refused.map(|_| ()).map_err(|error| error.kind()), Err(ErrorKind::Invalid));
+    let index = Index::create(dir.path().join("b"), settings).expect("a new folder");
+    let error = index.set_quantization(Quantization::Sq4, None).expect_err("no products");
+    assert!(error.to_string().contains("use auto or sq8"), "{error}");
+    assert_eq!(index.quantization(), (Quantization::Auto, None));
+}
