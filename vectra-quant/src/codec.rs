@@ -20,6 +20,11 @@ pub trait Codec: sealed::Sealed + Clone + PartialEq + fmt::Debug + Send + Sync +
     /// A query of this codec.
     type Query: CodeQuery<Codec = Self>;
 
+    /// Whether under dot the vectors may be differences to a centre: what is given as `rest` to [`encode_part`](Self::encode_part)
+    /// and [`bind_part`](Self::bind_part) is then the squared length of the difference less that of the vector, and half
+    /// of both together is added to a distance. Other codecs pass over it under dot.
+    const TAKES_CENTRES: bool = false;
+
     /// What errors call it.
     const NAME: &'static str;
 

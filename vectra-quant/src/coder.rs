@@ -1,23 +1,35 @@
-//! How the vectors of a section become rows, and queries the like: as they are, or projected first.
+//! How the vectors of a section become rows, and queries the like: as they are, projected, or rotated first.
 
 use vectra_core::Metric;
 use vectra_core::scorer::VectorStore;
 
 use crate::codec::Codec;
 use crate::projection::Projection;
+use crate::rotated::Rotated;
 use crate::store::{RowScorer, Rows};
 
 /// Vectors to rows of codes.
 #[derive(Debug, Clone)]
 pub struct Coder<C> {
     codec: C,
-    projection: Option<Projection>,
+    transform: Transform,
+}
+
+/// What vectors go through before they are encoded.
+#[derive(Debug, Clone)]
+enum Transform {
+    /// Nothing.
+    Direct,
+    /// Fewer components.
+    Projected(Projection),
+    /// Components that are all alike.
+    Rotated(Rotated),
 }
 
 impl<C: Codec> Coder<C> {
     /// Every component has its code.
     pub fn direct(codec: C) -> Self {
-        Self { codec, projection: None }
+        Self { codec, transform: Transform::Direct }
     }
 
     /// Only the directions in which vectors differ most have one, by a `codec` for as many components as are kept.
@@ -27,17 +39,32 @@ impl<C: Codec> Coder<C> {
     pub fn projected(projection: Projection, codec: C) -> Self {
         assert_eq!(codec.dim(), projection.kept(), "projection and codec have different dimensions");
         assert_eq!(codec.metric(), projection.metric(), "projection and codec have different metrics");
-        Self { codec, projection: Some(projection) }
+        Self { codec, transform: Transform::Projected(projection) }
+    }
+
+    /// Differences to a centre, whose components are made alike, have one each.
+    ///
+    /// # Panics
+    /// If the codec has another dimension or metric than the rotated vectors, or, under dot and with a centre that is not
+    /// zero, if it does not [take centres](Codec::TAKES_CENTRES).
+    pub fn rotated(rotated: Rotated, codec: C) -> Self {
+        assert_eq!(codec.dim(), rotated.padded(), "rotation and codec have different dimensions");
+        assert_eq!(codec.metric(), rotated.metric(), "rotation and codec have different metrics");
+        check_centre::<C>(&rotated);
+        Self { codec, transform: Transform::Rotated(rotated) }
     }
 
     /// The same with another codec.
     ///
     /// # Panics
-    /// If that has other dimensions or another metric.
+    /// If that has other dimensions or another metric, or, under dot, does not take the centre of rotated vectors.
     pub fn with_codec<D: Codec>(&self, codec: D) -> Coder<D> {
         assert_eq!(codec.dim(), self.codec.dim(), "the codecs have different dimensions");
         assert_eq!(codec.metric(), self.codec.metric(), "the codecs have different metrics");
-        Coder { codec, projection: self.projection.clone() }
+        if let Transform::Rotated(rotated) = &self.transform {
+            check_centre::<D>(rotated);
+        }
+        Coder { codec, transform: self.transform.clone() }
     }
 
     /// The codec of the rows.
@@ -45,14 +72,23 @@ impl<C: Codec> Coder<C> {
         &self.codec
     }
 
-    /// What vectors go through before they are encoded.
+    /// What vectors are projected by before they are encoded.
     pub fn projection(&self) -> Option<&Projection> {
-        self.projection.as_ref()
+        if let Transform::Projected(projection) = &self.transform { Some(projection) } else { None }
+    }
+
+    /// What vectors are rotated by before they are encoded.
+    pub fn rotation(&self) -> Option<&Rotated> {
+        if let Transform::Rotated(rotated) = &self.transform { Some(rotated) } else { None }
     }
 
     /// Components of the vectors themselves.
     pub fn dim(&self) -> usize {
-        self.projection.as_ref().map_or(self.codec.dim(), Projection::dim)
+        match &self.transform {
+            Transform::Direct => self.codec.dim(),
+            Transform::Projected(projection) => projection.dim(),
+            Transform::Rotated(rotated) => rotated.dim(),
+        }
     }
 
     /// How distances are measured.
@@ -65,9 +101,10 @@ impl<C: Codec> Coder<C> {
     /// # Panics
     /// If `vector` is not [`dim`](Self::dim) long or `row` not [`Codec::row_bytes`] of the [`codec`](Self::codec).
     pub fn encode(&self, vector: &[f32], row: &mut [u8]) {
-        match &self.projection {
-            None => self.codec.encode(vector, row),
-            Some(projection) => projection.encode(&self.codec, vector, row),
+        match &self.transform {
+            Transform::Direct => self.codec.encode(vector, row),
+            Transform::Projected(projection) => projection.encode(&self.codec, vector, row),
+            Transform::Rotated(rotated) => rotated.encode(&self.codec, vector, row),
         }
     }
 
@@ -76,11 +113,18 @@ impl<C: Codec> Coder<C> {
     /// # Panics
     /// If `query` is not [`dim`](Self::dim) long.
     pub fn bind(&self, query: &[f32]) -> C::Query {
-        match &self.projection {
-            None => self.codec.bind(query),
-            Some(projection) => projection.bind(&self.codec, query),
+        match &self.transform {
+            Transform::Direct => self.codec.bind(query),
+            Transform::Projected(projection) => projection.bind(&self.codec, query),
+            Transform::Rotated(rotated) => rotated.bind(&self.codec, query),
         }
     }
+}
+
+/// Under dot only some codecs make up for a centre.
+fn check_centre<C: Codec>(rotated: &Rotated) {
+    let is_centred = rotated.metric() == Metric::Dot && rotated.centre().iter().any(|c| *c != 0.0);
+    assert!(!is_centred || C::TAKES_CENTRES, "under dot {} takes no centre: rotate around zero", C::NAME);
 }
 
 /// Rows and the coder that made them: what binds queries that are still whole vectors.

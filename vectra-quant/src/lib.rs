@@ -26,6 +26,7 @@ pub mod coder;
 pub mod projection;
 
 // Components that are all alike, for codes of few bits.
+pub mod rotated;
 pub mod rotation;
 
 pub use crate::codec::{CodeQuery, Codec};
@@ -33,6 +34,7 @@ pub use crate::coder::{Coded, Coder};
 pub use crate::format::{FormatError, Header};
 pub use crate::projection::Projection;
 pub use crate::quantizer::Quantizer;
+pub use crate::rotated::Rotated;
 pub use crate::rotation::Rotation;
 pub use crate::sq::{RowFactors, Sq8, Sq8Query, Sq8Rows, Sq8View};
 pub use crate::sq4::{Sq4, Sq4Query, Sq4Rows, Sq4View};
