@@ -4,21 +4,22 @@
 //! |---|---|
 //! | 0..4 | magic `VQCS` |
 //! | 4..6 | version, `u16` = 1 |
-//! | 6 | codec: 1 = SQ8, 2 = SQ4 |
-//! | 7 | metric: 1 cosine, 2 dot, 3 L2, 4 L1 (not with SQ4) |
+//! | 6 | codec: 1 = SQ8, 2 = SQ4, 3 = RaBitQ |
+//! | 7 | metric: 1 cosine, 2 dot, 3 L2, 4 L1 (with SQ8 only) |
 //! | 8..12 | dimension, `u32`, 1 ..= 65,536 |
 //! | 12..16 | row stride in bytes, `u32`; must be the one that codec and dimension give |
 //! | 16..20 | number of rows, `u32` |
-//! | 20..60 | reserved, zero |
+//! | 20..28 | settings of the codec: 20 the bits of RaBitQ, 1 ..= 8; all others zero |
+//! | 28..60 | reserved, zero |
 //! | 60..64 | CRC32C of bytes 0..60, `u32` |
 //!
-//! The bytes of a row are described at [`crate::sq::Sq8`] and [`crate::sq4::Sq4`]. The rows carry no checksum of their own:
+//! The bytes of a row are described at [`crate::sq::Sq8`], [`crate::sq4::Sq4`] and [`crate::rabitq::RaBitQ`]. The rows carry no checksum of their own:
 //! they can be made again from the vectors, and the container that holds the section has a digest of it.
 
 use vectra_core::Metric;
 use vectra_core::codec::{DecodeError, Reader, Writer, crc32c};
 
-use crate::quantizer::Quantizer;
+use crate::quantizer::{Quantizer, SETTINGS_BYTES};
 use crate::sq::DIM_MAX;
 
 /// Bytes of the header; a multiple of 64, so that the rows keep the alignment of the section.
@@ -27,6 +28,7 @@ pub const HEADER_BYTES: usize = 64;
 const MAGIC: [u8; 4] = *b"VQCS";
 const VERSION: u16 = 1;
 const CHECKED_BYTES: usize = HEADER_BYTES - 4;
+const RESERVED_BYTES: usize = CHECKED_BYTES - 20 - SETTINGS_BYTES;
 
 /// Why bytes are not a section of codes. Offsets count from the start of the section.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +80,7 @@ impl Header {
         let mut w = Writer::new();
         w.bytes(&MAGIC).u16(VERSION).u8(self.quantizer.code()).u8(self.quantizer.metric().code());
         w.u32(self.quantizer.dim() as u32).u32(self.quantizer.row_bytes() as u32).u32(self.rows);
-        w.bytes(&[0; CHECKED_BYTES - 20]);
+        w.bytes(&self.quantizer.settings()).bytes(&[0; RESERVED_BYTES]);
         w.u32(crc32c(w.as_bytes()));
         w.into_bytes().try_into().expect("the fields add up to the header's length")
     }
@@ -95,7 +97,8 @@ impl Header {
         }
         let (codec, metric) = (r.u8()?, r.u8()?);
         let (dim, row_bytes, rows) = (r.u32()?, r.u32()?, r.u32()?);
-        let reserved = r.bytes(CHECKED_BYTES - 20)?;
+        let settings = *r.bytes(SETTINGS_BYTES)?.first_chunk().expect("as many bytes were asked for");
+        let reserved = r.bytes(RESERVED_BYTES)?;
         let (found, expected) = (r.u32()?, crc32c(&section[..CHECKED_BYTES]));
         if found != expected {
             return Err(FormatError::Checksum { expected, found });
@@ -104,12 +107,13 @@ impl Header {
         let metric = Metric::from_code(metric).ok_or(field(7, "metric"))?;
         let dim = usize::try_from(dim).ok().filter(|dim| (1..=DIM_MAX).contains(dim));
         let dim = dim.ok_or(field(8, "dimension"))?;
-        let quantizer = Quantizer::from_code(codec, dim, metric).ok_or(field(6, "codec"))?;
+        let quantizer = Quantizer::from_code(codec, dim, metric, settings)
+            .ok_or(field(6, "codec, or its settings from byte 20 on"))?;
         if u64::from(row_bytes) != quantizer.row_bytes() as u64 {
             return Err(field(12, "row stride").into());
         }
         if reserved.iter().any(|byte| *byte != 0) {
-            return Err(field(20, "reserved bytes").into());
+            return Err(field(28, "reserved bytes").into());
         }
         Ok(Self { quantizer, rows })
     }
@@ -132,6 +136,8 @@ mod tests {
 
     use super::*;
     use crate::sq::Sq8;
+
+    const CODEC: &str = "codec, or its settings from byte 20 on";
 
     fn header() -> Header {
         Header { quantizer: Quantizer::Sq8(Sq8::new(384, Metric::Cosine)), rows: 1000 }
@@ -158,16 +164,18 @@ mod tests {
     #[test]
     fn each_field_is_checked() {
         let field = |offset, what| Err(FormatError::Field(DecodeError::new(offset, what)));
+        assert_eq!(Header::decode(&forged(20, &[1])), field(6, CODEC), "SQ8 has no settings");
+        assert_eq!(Header::decode(&forged(6, &[3])), field(6, CODEC), "codes of no bits");
         assert_eq!(Header::decode(&forged(0, b"VQCT")), field(0, "magic of a section of codes"));
         assert_eq!(Header::decode(&forged(4, &[2])), Err(FormatError::Version { found: 2 }));
-        assert_eq!(Header::decode(&forged(6, &[0])), field(6, "codec"));
-        assert_eq!(Header::decode(&forged(6, &[2, 4])), field(6, "codec"), "L1 has no codes of four bits");
+        assert_eq!(Header::decode(&forged(6, &[0])), field(6, CODEC));
+        assert_eq!(Header::decode(&forged(6, &[2, 4])), field(6, CODEC), "L1 has no codes of four bits");
         assert_eq!(Header::decode(&forged(6, &[2])), field(12, "row stride"), "the stride is that of SQ8");
         assert_eq!(Header::decode(&forged(7, &[5])), field(7, "metric"));
         assert_eq!(Header::decode(&forged(8, &[0, 0])), field(8, "dimension"));
         assert_eq!(Header::decode(&forged(8, &[1, 0, 1])), field(8, "dimension"));
         assert_eq!(Header::decode(&forged(12, &[0])), field(12, "row stride"));
-        assert_eq!(Header::decode(&forged(59, &[1])), field(20, "reserved bytes"));
+        assert_eq!(Header::decode(&forged(59, &[1])), field(28, "reserved bytes"));
         assert_eq!(Header::decode(&forged(16, &[7])).map(|h| h.rows), Ok(0x307));
         assert!(matches!(Header::decode(&header().encode()[..63]), Err(FormatError::Field(_))));
     }
@@ -181,9 +189,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn round_trip(dim in 1..=DIM_MAX, metric in 0..4_usize, code in 1..3_u8, rows: u32) {
+        fn round_trip(dim in 1..=DIM_MAX, metric in 0..4_usize, code in 1..4_u8, bits in 0..9_u8, rows: u32) {
             let metric = Metric::ALL[metric];
-            if let Some(quantizer) = Quantizer::from_code(code, dim, metric) {
+            if let Some(quantizer) = Quantizer::from_code(code, dim, metric, [bits, 0, 0, 0, 0, 0, 0, 0]) {
                 let header = Header { quantizer, rows };
                 prop_assert_eq!(Header::decode(&header.encode()), Ok(header));
             }

@@ -20,6 +20,9 @@ pub mod sq4;
 
 // Sums of table entries over blocks of short codes.
 pub mod fastscan;
+// One to eight bits of rotated vectors, with bounds of their errors.
+pub mod pruned;
+pub mod rabitq;
 
 // Fewer dimensions first, where vectors differ in few.
 pub mod coder;
@@ -34,6 +37,7 @@ pub use crate::coder::{Coded, Coder};
 pub use crate::format::{FormatError, Header};
 pub use crate::projection::Projection;
 pub use crate::quantizer::Quantizer;
+pub use crate::rabitq::{Estimate, RaBitQ, RaBitQQuery, RaBitQRows, RaBitQView};
 pub use crate::rotated::Rotated;
 pub use crate::rotation::Rotation;
 pub use crate::sq::{RowFactors, Sq8, Sq8Query, Sq8Rows, Sq8View};

@@ -118,7 +118,8 @@ pub(super) fn hadamard(x: &mut [f32], other: &mut [f32]) {
         is_back = false;
     }
     for _ in 0..bits / 2 {
-        if is_back { quarters(x, other) } else { quarters(other, x) }
+        let (from, to): (&[f32], &mut [f32]) = if is_back { (x, other) } else { (other, x) };
+        quarters(from, to);
         is_back = !is_back;
     }
     if is_back {
@@ -145,6 +146,7 @@ fn quarters(from: &[f32], to: &mut [f32]) {
     let pairs = a.iter().zip(b).zip(c.iter().zip(d));
     for (((a, b), (c, d)), to) in pairs.zip(to.as_chunks_mut::<4>().0) {
         let (sum, other_sum, difference, other_difference) = (a + c, b + d, a - c, b - d);
-        *to = [sum + other_sum, sum - other_sum, difference + other_difference, difference - other_difference];
+        *to =
+            [sum + other_sum, sum - other_sum, difference + other_difference, difference - other_difference];
     }
 }

@@ -1,0 +1,98 @@
+//! From the product of codes to a distance and what it may be wrong by.
+#![allow(
+    clippy::inline_always,
+    reason = "each kernel compiles the formula with the registers of its instruction set"
+)]
+
+use vectra_core::Metric;
+
+use super::levels::{OfQuery, SINES};
+use super::row::{self, Factors, Plane, QueryLine};
+
+/// A distance and how far it may be from the one of the vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Estimate {
+    /// The distance, right on average over the rotations.
+    pub distance: f32,
+    /// Half the width of the range around it in which the distance of the vectors lies, but for the share of cases that the
+    /// query's `eps` says.
+    pub error: f32,
+}
+
+impl Estimate {
+    /// The low end of the range.
+    #[inline]
+    pub fn lower(&self) -> f32 {
+        self.distance - self.error
+    }
+
+    /// The high end of the range.
+    #[inline]
+    pub fn upper(&self) -> f32 {
+        self.distance + self.error
+    }
+}
+
+/// A query as the kernels need it; the formula is explained at [`RaBitQQuery`](super::query::RaBitQQuery).
+#[derive(Debug, Clone)]
+pub(super) struct Side {
+    /// Signed codes, for each line of a row as many lines as it has fields.
+    pub(super) codes: Vec<QueryLine>,
+    /// The planes of a row.
+    pub(super) planes: Vec<Plane>,
+    /// `(2^bits - 1) * sum b` of the codes `b`.
+    pub(super) bias: i32,
+    pub(super) step: f32,
+    /// As the factor of a row.
+    energy: f32,
+    /// What the squared distance is multiplied with, and how low it may be.
+    half: f32,
+    floor: f32,
+    /// The standard deviation of a distance to a row of error 1.
+    pub(super) deviation: f32,
+}
+
+impl Side {
+    /// A query of these codes, with what else there is of its energy, for rows of codes of `bits`.
+    pub(super) fn new(metric: Metric, bits: u32, codes: &[i8], of: &OfQuery, rest: f32) -> Self {
+        let energy = if metric == Metric::Dot { rest } else { of.energy as f32 + rest };
+        let (half, floor) = match metric {
+            Metric::Dot => (0.5, f32::NEG_INFINITY),
+            Metric::Cosine => (0.5, 0.0),
+            _ => (1.0, 0.0),
+        };
+        // The errors of a row's code and of the query's are independent; a row is not said to be better than this sine.
+        let sine = f64::from(SINES[bits as usize - 1]);
+        let length = (of.energy + of.lost / (sine * sine)).sqrt() as f32;
+        Self {
+            codes: row::spread(codes, bits),
+            planes: row::layout(codes.len(), bits).collect(),
+            bias: ((1 << bits) - 1) * of.sum,
+            step: of.step,
+            energy,
+            half,
+            floor,
+            deviation: 2.0 * half * length,
+        }
+    }
+
+    /// Takes the energy that a row has.
+    pub(super) fn set_energy(&mut self, energy: f32) {
+        self.energy = energy;
+    }
+
+    /// The distances to four rows, from the products of the codes; in a form that processors compute side by side.
+    #[inline(always)]
+    pub(super) fn distances(&self, products: [i32; 4], rows: [Factors; 4]) -> [f32; 4] {
+        let mut out = [0.0; 4];
+        for i in 0..4 {
+            // Twice the product may be beyond the range; what is left without the bias never is.
+            let signed = products[i].wrapping_mul(2).wrapping_sub(self.bias);
+            let twice = self.step * rows[i].scale * signed as f32;
+            let distance = self.half * (self.energy + rows[i].energy - twice);
+            // The estimate of a small distance may be below zero.
+            out[i] = if distance < self.floor { self.floor } else { distance };
+        }
+        out
+    }
+}
