@@ -81,6 +81,24 @@ impl Side {
         self.energy = energy;
     }
 
+    /// The query's codes, of so many components, as tables have their sums: a sum `s` stands for the product `bias + scale * s`, in each
+    /// of so many columns rounded to whole `s`. Only for codes of one bit.
+    pub(super) fn signs(&self, bias: f32, scale: f32, columns: usize) -> SignSide {
+        // A rounded number is off by a standard deviation of a twelfth, squared; codes of one bit are halves.
+        let rounded = f64::from(self.step * scale).powi(2) * columns as f64 / 12.0;
+        let lost = rounded * 4.0 / f64::from(SINES[0]).powi(2);
+        let length = f64::from(self.deviation / (2.0 * self.half));
+        SignSide {
+            first: 2.0 * bias - self.bias as f32,
+            each: 2.0 * scale,
+            step: self.step,
+            energy: self.energy,
+            half: self.half,
+            floor: self.floor,
+            reach: 2.0 * self.half * (length * length + lost).sqrt() as f32,
+        }
+    }
+
     /// The distances to four rows, from the products of the codes; in a form that processors compute side by side.
     #[inline(always)]
     pub(super) fn distances(&self, products: [i32; 4], rows: [Factors; 4]) -> [f32; 4] {
@@ -94,5 +112,32 @@ impl Side {
             out[i] = if distance < self.floor { self.floor } else { distance };
         }
         out
+    }
+}
+
+/// A query whose products with codes of one bit are sums of entries of tables.
+#[derive(Debug, Clone)]
+pub(super) struct SignSide {
+    /// Twice the product less the bias, for a sum of zero, and what it grows by with each.
+    first: f32,
+    each: f32,
+    /// As those of [`Side`].
+    step: f32,
+    energy: f32,
+    half: f32,
+    floor: f32,
+    /// What the error of a row is multiplied with.
+    pub(super) reach: f32,
+}
+
+impl SignSide {
+    /// The estimate of a row.
+    #[inline(always)]
+    pub(super) fn estimate(&self, sum: u16, row: Factors) -> Estimate {
+        let signed = self.first + self.each * f32::from(sum);
+        let twice = self.step * row.scale * signed;
+        let distance = self.half * (self.energy + row.energy - twice);
+        let distance = if distance < self.floor { self.floor } else { distance };
+        Estimate { distance, error: self.reach * row.error }
     }
 }

@@ -15,10 +15,12 @@ mod kernel;
 mod levels;
 mod query;
 mod row;
+mod signs;
 
 pub use codec::{BITS_MAX, RaBitQ};
 pub use formula::Estimate;
 pub use query::{EPS, RaBitQQuery};
+pub use signs::{HEADER_BYTES, SignBlocks, SignQuery};
 
 /// Rows of [`RaBitQ`].
 pub type RaBitQRows<'a> = crate::store::Rows<'a, RaBitQ>;

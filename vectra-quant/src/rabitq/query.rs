@@ -1,10 +1,11 @@
 //! A query as codes, and what it says of rows.
 
 use super::codec::RaBitQ;
-use super::formula::{Estimate, Side};
+use super::formula::{Estimate, Side, SignSide};
 use super::kernel::{Kernels, kernels};
 use super::levels::OfQuery;
 use super::row::{self, Factors};
+use super::signs::SignQuery;
 use crate::codec::{CodeQuery, Codec};
 
 /// How many standard deviations an [`Estimate`] allows for if nothing else is said: 5.7 % of the distances lie farther off, half
@@ -93,6 +94,26 @@ impl RaBitQQuery {
     /// How many standard deviations its estimates allow for.
     pub fn eps(&self) -> f32 {
         self.eps
+    }
+
+    /// The same for [`SignBlocks`](super::SignBlocks).
+    ///
+    /// # Panics
+    /// If its codec is not one of one bit.
+    pub fn signs(&self) -> SignQuery {
+        SignQuery::new(self)
+    }
+
+    /// Its codes, one after the other.
+    pub(super) fn codes(&self) -> Vec<i8> {
+        row::collect(&self.side.codes, self.codec.dim(), self.codec.bits())
+    }
+
+    /// See [`Side::signs`].
+    pub(super) fn sign_side(&self, bias: f32, scale: f32, columns: usize) -> SignSide {
+        let mut side = self.side.signs(bias, scale, columns);
+        side.reach *= self.eps;
+        side
     }
 
     /// What the error factor of a row is multiplied with.

@@ -66,8 +66,7 @@ fn lines(dim: usize, bits: u32) -> impl Iterator<Item = (Plane, u32, usize)> {
     })
 }
 
-/// Walks over the fields of all lines: calls `visit(line, byte, shift, first, count, below, width)` for each run of codes, those from
-/// `first` on, whose bits from `below` on are in the bits from `shift` on of the bytes from `byte` on.
+/// Calls `visit` with each field of each line, plane after plane.
 fn each_field(dim: usize, bits: u32, mut visit: impl FnMut(Field)) {
     let (mut first, mut current) = (0, u32::MAX);
     for (line, (plane, below, bytes)) in lines(dim, bits).enumerate() {
@@ -137,6 +136,17 @@ pub(super) fn spread(codes: &[i8], bits: u32) -> Vec<QueryLine> {
         spread.push(line);
     });
     spread
+}
+
+/// The codes that were spread.
+pub(super) fn collect(spread: &[QueryLine], dim: usize, bits: u32) -> Vec<i8> {
+    let (mut codes, mut lines) = (vec![0; dim], spread.iter());
+    each_field(dim, bits, |field| {
+        let line = lines.next().expect("a line for each field");
+        let count = field.codes.len();
+        codes[field.codes].copy_from_slice(&line.0[..count]);
+    });
+    codes
 }
 
 /// Three `f32`, little-endian, in this order: with `u` the codes, component i is `scale * (u_i - (2^bits - 1) / 2)`.
@@ -214,6 +224,7 @@ mod tests {
                 unpack(&row, bits, &mut found);
                 assert_eq!(found, codes, "{dim} {bits}");
                 let query = spread(&signed, bits);
+                assert_eq!(collect(&query, dim, bits), signed);
                 let mut fields = query.iter();
                 let mut product = 0;
                 for ((plane, below, _), line) in lines(dim, bits).zip(row.chunks(LINE)) {

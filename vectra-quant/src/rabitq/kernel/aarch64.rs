@@ -77,5 +77,11 @@ unsafe fn scan(query: &Side, rows: &[u8], stride: usize, out: &mut [f32]) {
 }
 
 /// To be handed out only after the feature was detected. What is portable needs no registers beyond the base target's.
-pub(super) static KERNELS: Kernels =
-    Kernels { isa: Isa::Neon, gather, scan, encode: levels::encode, bind: levels::bind };
+pub(super) static KERNELS: Kernels = Kernels {
+    isa: Isa::Neon,
+    gather,
+    scan,
+    encode: levels::encode,
+    bind: levels::bind,
+    lower_ends: generic::lower_ends,
+};

@@ -9,10 +9,11 @@
 
 use vectra_core::memory::prefetch_at;
 
-use super::super::formula::Side;
+use super::super::formula::{Side, SignSide};
 use super::super::levels;
 use super::super::row::{FACTOR_BYTES, Factors, LINE, Plane, QueryLine};
-use super::Kernels;
+use super::{FACTORS_OF_BLOCK, Kernels};
+use crate::fastscan::BLOCK_ROWS;
 use crate::isa::Isa;
 
 /// Rows that are summed and finished at once.
@@ -150,6 +151,28 @@ pub(super) unsafe fn scan<S: Sums>(side: &Side, rows: &[u8], stride: usize, out:
     unsafe { all::<S>(side, out, row) }
 }
 
+/// The low ends of the ranges of a block's rows, and how many of them are not beyond `bound`.
+#[inline(always)]
+pub(super) fn lower_ends(
+    query: &SignSide,
+    sums: &[u16; BLOCK_ROWS],
+    factors: &[u8; FACTORS_OF_BLOCK],
+    bound: f32,
+    lower: &mut [f32; BLOCK_ROWS],
+) -> u32 {
+    let mut within = 0;
+    let floats = factors.as_chunks::<4>().0;
+    for at in 0..BLOCK_ROWS {
+        let factor = |which: usize| f32::from_le_bytes(floats[which * BLOCK_ROWS + at]);
+        let row = Factors { energy: factor(0), scale: factor(1), error: factor(2) };
+        lower[at] = query.estimate(sums[at], row).lower();
+        // What is no number is not beyond it.
+        let is_beyond = lower[at] > bound;
+        within += u32::from(!is_beyond);
+    }
+    within
+}
+
 /// Sixteen sums in a plain array: whatever registers the compiler's base target has, on any architecture.
 impl Sums for [i32; 16] {
     #[inline(always)]
@@ -193,4 +216,5 @@ pub(super) static PORTABLE: Kernels = Kernels {
     scan: scan::<[i32; 16]>,
     encode: levels::encode,
     bind: levels::bind,
+    lower_ends,
 };

@@ -7,9 +7,10 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::formula::Side;
+use super::formula::{Side, SignSide};
 use super::levels::{OfQuery, OfRow};
 use super::row::LINE;
+use crate::fastscan::BLOCK_ROWS;
 use crate::isa::{Isa, Table, choose};
 use crate::sq::DIM_MAX;
 
@@ -22,6 +23,9 @@ mod x86_64;
 // Of what a distance is made, twice the sum less the bias, all codes are odd numbers up to 255 to either side.
 const _: () = assert!(255 * 128 * DIM_MAX as u64 <= i32::MAX as u64, "kernels sum in i32");
 
+/// Bytes of the factors of a block's rows, apart from their codes.
+pub(super) const FACTORS_OF_BLOCK: usize = BLOCK_ROWS * super::row::FACTOR_BYTES;
+
 /// Sums over codes in planes and what they are made of, computed with one instruction set.
 pub(super) struct Kernels {
     isa: Isa,
@@ -29,6 +33,7 @@ pub(super) struct Kernels {
     scan: ScanFn,
     encode: EncodeFn,
     bind: BindFn,
+    lower_ends: LowerEndsFn,
 }
 
 /// `gather(query, rows, stride, slots, out)`; needs the stride of the query's planes, a line of the query for each of their fields,
@@ -41,6 +46,9 @@ type ScanFn = unsafe fn(&Side, &[u8], usize, &mut [f32]);
 type EncodeFn = unsafe fn(&[f32], u32, &mut [u8]) -> OfRow;
 /// `bind(vector, codes)`; needs the instruction set.
 type BindFn = unsafe fn(&[f32], &mut [i8]) -> OfQuery;
+/// `lower_ends(query, sums, factors, bound, lower)`; needs the instruction set.
+type LowerEndsFn =
+    unsafe fn(&SignSide, &[u16; BLOCK_ROWS], &[u8; FACTORS_OF_BLOCK], f32, &mut [f32; BLOCK_ROWS]) -> u32;
 
 impl Kernels {
     /// The name of the instruction set.
@@ -94,6 +102,21 @@ impl Kernels {
     pub(super) fn bind(&self, vector: &[f32], codes: &mut [i8]) -> OfQuery {
         // SAFETY: a `Kernels` is handed out only where its instruction set is.
         unsafe { (self.bind)(vector, codes) }
+    }
+
+    /// The low ends of the ranges of a block's rows, from their sums and their factors, 64 energies, scales and errors, and
+    /// how many of them are not beyond `bound`.
+    #[inline]
+    pub(super) fn lower_ends(
+        &self,
+        query: &SignSide,
+        sums: &[u16; BLOCK_ROWS],
+        factors: &[u8; FACTORS_OF_BLOCK],
+        bound: f32,
+        lower: &mut [f32; BLOCK_ROWS],
+    ) -> u32 {
+        // SAFETY: a `Kernels` is handed out only where its instruction set is.
+        unsafe { (self.lower_ends)(query, sums, factors, bound, lower) }
     }
 }
 

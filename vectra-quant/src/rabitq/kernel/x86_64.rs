@@ -13,11 +13,12 @@ use std::arch::x86_64::{
     _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
-use super::super::formula::Side;
+use super::super::formula::{Side, SignSide};
 use super::super::levels::{self, OfQuery, OfRow};
 use super::super::row::QueryLine;
-use super::Kernels;
 use super::generic::{self, Sums};
+use super::{FACTORS_OF_BLOCK, Kernels};
+use crate::fastscan::BLOCK_ROWS;
 use crate::isa::Isa;
 
 /// The lowest `width` bits of a byte.
@@ -204,7 +205,9 @@ impl Sums for Narrow {
 macro_rules! entry_points {
     ($module:ident, $isa:ident, $features:literal, $sums:ident) => {
         mod $module {
-            use super::{Isa, Kernels, OfQuery, OfRow, Side, generic, levels};
+            use super::{
+                BLOCK_ROWS, FACTORS_OF_BLOCK, Isa, Kernels, OfQuery, OfRow, Side, SignSide, generic, levels,
+            };
 
             #[target_feature(enable = $features)]
             unsafe fn gather(query: &Side, rows: &[u8], stride: usize, slots: &[u32], out: &mut [f32]) {
@@ -228,8 +231,20 @@ macro_rules! entry_points {
                 levels::bind(vector, codes)
             }
 
+            #[target_feature(enable = $features)]
+            fn lower_ends(
+                query: &SignSide,
+                sums: &[u16; BLOCK_ROWS],
+                factors: &[u8; FACTORS_OF_BLOCK],
+                bound: f32,
+                lower: &mut [f32; BLOCK_ROWS],
+            ) -> u32 {
+                generic::lower_ends(query, sums, factors, bound, lower)
+            }
+
             /// To be handed out only after the features were detected.
-            pub(super) static KERNELS: Kernels = Kernels { isa: Isa::$isa, gather, scan, encode, bind };
+            pub(super) static KERNELS: Kernels =
+                Kernels { isa: Isa::$isa, gather, scan, encode, bind, lower_ends };
         }
     };
 }

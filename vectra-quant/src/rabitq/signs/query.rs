@@ -1,0 +1,71 @@
+//! A query as tables of the sums of four signs.
+
+use super::super::codec::RaBitQ;
+use super::super::formula::{Estimate, SignSide};
+use super::super::kernel::{FACTORS_OF_BLOCK, Kernels, kernels};
+use super::super::query::RaBitQQuery;
+use super::super::row::Factors;
+use super::{SIGNS, layout};
+use crate::codec::CodeQuery;
+use crate::fastscan::{BLOCK_ROWS, Tables};
+
+/// A query as [`SignBlocks`](super::SignBlocks) needs it, made by [`RaBitQQuery::signs`].
+///
+/// Column j of its tables has for each code the sum of those of the query's signed codes `b` of the components `4 j` to `4 j + 3` whose
+/// bits are set. A row's sum of entries, as a number, is `sum b_i u_i` of the formula at [`RaBitQQuery`] but for what bytes round;
+/// that counts in ranges as what the query's codes are wrong by.
+#[derive(Debug, Clone)]
+pub struct SignQuery {
+    codec: RaBitQ,
+    tables: Tables,
+    side: SignSide,
+    kernels: &'static Kernels,
+}
+
+impl SignQuery {
+    /// # Panics
+    /// If the query is not one of codes of one bit.
+    pub(in super::super) fn new(query: &RaBitQQuery) -> Self {
+        let codec = *query.codec();
+        assert_eq!(codec.bits(), 1, "blocks of signs are made of codes of one bit");
+        let codes = query.codes();
+        let values: Vec<f32> = codes.chunks(SIGNS).flat_map(column).collect();
+        let tables = Tables::new(layout(&codec), &values);
+        let side = query.sign_side(tables.bias(), tables.scale(), tables.layout().columns());
+        Self { codec, tables, side, kernels: kernels() }
+    }
+
+    /// What made the query's codes.
+    pub fn codec(&self) -> &RaBitQ {
+        &self.codec
+    }
+
+    /// The tables of its columns.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The estimate of a row of these factors.
+    pub(super) fn estimate(&self, sum: u16, factors: Factors) -> Estimate {
+        self.side.estimate(sum, factors)
+    }
+
+    /// The low ends of the ranges of a block's rows, and how many of them are not beyond `bound`.
+    pub(super) fn lower_ends(
+        &self,
+        sums: &[u16; BLOCK_ROWS],
+        factors: &[u8; FACTORS_OF_BLOCK],
+        bound: f32,
+        lower: &mut [f32; BLOCK_ROWS],
+    ) -> u32 {
+        self.kernels.lower_ends(&self.side, sums, factors, bound, lower)
+    }
+}
+
+/// The sums of the sixteen sets of up to four codes.
+fn column(codes: &[i8]) -> [f32; 16] {
+    std::array::from_fn(|set| {
+        let of_set = codes.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+        f32::from(of_set.map(|(_, code)| i16::from(*code)).sum::<i16>())
+    })
+}
