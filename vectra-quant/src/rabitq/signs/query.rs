@@ -62,10 +62,13 @@ impl SignQuery {
     }
 }
 
-/// The sums of the sixteen sets of up to four codes.
+/// The sums of the sixteen sets of up to four codes; bits that stand for none count nothing.
 fn column(codes: &[i8]) -> [f32; 16] {
-    std::array::from_fn(|set| {
-        let of_set = codes.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
-        f32::from(of_set.map(|(_, code)| i16::from(*code)).sum::<i16>())
-    })
+    let mut sums = [0.0; 16];
+    for at in 0..SIGNS {
+        let code = codes.get(at).map_or(0.0, |code| f32::from(*code));
+        let (without, with) = sums.split_at_mut(1 << at);
+        without.iter().zip(with).for_each(|(without, with)| *with = without + code);
+    }
+    sums
 }
