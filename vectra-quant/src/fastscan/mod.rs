@@ -26,6 +26,7 @@
 //! assert_eq!(best[0].iter().map(|found| found.row).collect::<Vec<_>>(), [0, 1]);
 //! ```
 
+mod bytes;
 mod kernel;
 mod layout;
 mod scan;

@@ -17,15 +17,15 @@ pub struct Found {
 /// What a query has found so far.
 struct Sieve {
     k: usize,
-    /// The best `k` so far, in no order, and rows found since they were chosen.
-    found: Vec<Found>,
+    /// The best `k` so far, in no order, and rows found since they were chosen: sums before rows, as integers that sort fast.
+    found: Vec<u64>,
     /// Rows are of interest whose sum is below this: the greatest of the best `k`, since later rows lose to equals.
     below: u32,
 }
 
 impl Sieve {
     fn new(k: usize) -> Self {
-        Self { k, found: Vec::new(), below: if k == 0 { 0 } else { 1 << 16 } }
+        Self { k, found: Vec::with_capacity(room(k).min(4096)), below: if k == 0 { 0 } else { 1 << 16 } }
     }
 
     /// Takes the rows of a block whose bits are set, if they are admitted.
@@ -35,11 +35,11 @@ impl Sieve {
             mask &= mask - 1;
             let (row, sum) = (first + at, sums[at as usize]);
             if u32::from(sum) < self.below && admits(row) {
-                self.found.push(Found { sum, row });
+                self.found.push(u64::from(sum) << 32 | u64::from(row));
+                if self.found.len() == room(self.k) {
+                    self.tighten();
+                }
             }
-        }
-        if self.found.len() >= 2 * self.k.max(32) {
-            self.tighten();
         }
     }
 
@@ -47,7 +47,7 @@ impl Sieve {
     fn tighten(&mut self) {
         if self.found.len() >= self.k && self.k > 0 {
             let (_, last, _) = self.found.select_nth_unstable(self.k - 1);
-            self.below = u32::from(last.sum);
+            self.below = (*last >> 32) as u32;
             self.found.truncate(self.k);
         }
     }
@@ -55,8 +55,13 @@ impl Sieve {
     fn finish(mut self) -> Vec<Found> {
         self.tighten();
         self.found.sort_unstable();
-        self.found
+        self.found.iter().map(|key| Found { sum: (key >> 32) as u16, row: *key as u32 }).collect()
     }
+}
+
+/// How many rows are gathered before the best `k` of them are chosen.
+const fn room(k: usize) -> usize {
+    if k < 16 { 32 } else { k.saturating_mul(2) }
 }
 
 /// For each query the `k` rows of the smallest sums among the `rows` rows that `admits` admits, the smallest first and of equal

@@ -1,25 +1,12 @@
 //! A query's tables as bytes.
 
+use std::sync::Arc;
+
 use vectra_core::memory::AlignedBuf;
 
+use super::bytes::{Line, entries_bytes};
+use super::kernel::kernels;
 use super::layout::Layout;
-
-/// Columns whose entries are added as bytes before they are widened: no four entries of a group add up to more than 255.
-pub(super) const GROUP: usize = 4;
-
-/// What the ranges of a group's columns add up to in steps: below 255 by the halves of a step that rounding may add.
-const GROUP_STEPS: f32 = 252.0;
-
-/// What the ranges of all columns add up to in steps, at most; rounding adds no more than half a step for each column.
-const ALL_STEPS: f32 = 57_000.0;
-
-// Next to it the `f32` are the integers: adding it rounds, ties to even, and leaves the result in the low bits.
-const INTEGERS: f32 = 12_582_912.0;
-
-/// Ranges that add up to less than this count as none: the inverse of a step stays finite.
-const LEAST: f32 = 1e-33;
-
-const _: () = assert!(57_000 + super::layout::COLUMNS_MAX / 2 < 1 << 16, "sums fit into 16 bits");
 
 /// A query's tables for the columns of a [`Layout`], as bytes, and what turns sums of them back into numbers.
 ///
@@ -30,8 +17,8 @@ const _: () = assert!(57_000 + super::layout::COLUMNS_MAX / 2 < 1 << 16, "sums f
 #[derive(Clone)]
 pub struct Tables {
     layout: Layout,
-    /// For each column its entries one after the other; zeros up to a whole group of columns.
-    entries: std::sync::Arc<AlignedBuf>,
+    /// As [`of_values`](super::bytes::of_values) writes them.
+    entries: Arc<AlignedBuf>,
     bias: f32,
     scale: f32,
 }
@@ -43,28 +30,10 @@ impl Tables {
     /// If there is not a value for each code of each column, or a value is not finite, or two of a column are farther apart
     /// than an `f32` can say.
     pub fn new(layout: Layout, values: &[f32]) -> Self {
-        let codes = layout.codes();
-        assert_eq!(values.len(), layout.columns() * codes, "a value for each code of each column");
-        let ranges: Vec<(f32, f32)> = values.chunks_exact(codes).map(range).collect();
-        let mut bias = 0.0;
-        let (mut widest, mut all) = (0.0_f32, 0.0_f32);
-        for group in ranges.chunks(GROUP) {
-            let width: f32 = group.iter().map(|(_, width)| width).sum();
-            widest = widest.max(width);
-            all += width;
-            bias += group.iter().map(|(least, _)| f64::from(*least)).sum::<f64>();
-        }
-        assert!(all.is_finite(), "the values of a table are finite, and so are their differences");
-        let step = (widest / GROUP_STEPS).max(all / ALL_STEPS);
-        let (inverse, scale) = if all < LEAST { (0.0, 0.0) } else { (1.0 / step, step) };
-        let mut entries = AlignedBuf::zeroed(layout.columns().next_multiple_of(GROUP) * codes);
-        let columns = entries.chunks_exact_mut(codes).zip(values.chunks_exact(codes));
-        for ((entries, values), (least, _)) in columns.zip(&ranges) {
-            for (entry, value) in entries.iter_mut().zip(values) {
-                *entry = ((value - least) * inverse + INTEGERS).to_bits() as u8;
-            }
-        }
-        Self { layout, entries: std::sync::Arc::new(entries), bias: bias as f32, scale }
+        assert_eq!(values.len(), layout.columns() * layout.codes(), "a value for each code of each column");
+        let mut entries = AlignedBuf::zeroed(entries_bytes(layout));
+        let Line { bias, scale } = kernels().of_values(layout, values, &mut entries);
+        Self { layout, entries: Arc::new(entries), bias, scale }
     }
 
     /// The columns that the tables are for.
@@ -93,9 +62,16 @@ impl Tables {
         0.5 * self.scale * self.layout.columns() as f32
     }
 
-    /// The entries as bytes, a whole number of groups of columns.
+    /// The entries as kernels read them.
     pub(super) fn entries(&self) -> &[u8] {
         &self.entries
+    }
+
+    /// The entry of a code.
+    #[cfg(test)]
+    pub(super) fn entry(&self, column: usize, code: u8) -> u8 {
+        let bytes = entries_bytes(self.layout) / self.layout.columns().next_multiple_of(super::bytes::GROUP);
+        self.entries[column * bytes + usize::from(code)]
     }
 }
 
@@ -105,44 +81,29 @@ impl std::fmt::Debug for Tables {
     }
 }
 
-/// The smallest value, and how far the greatest is above it.
-fn range(values: &[f32]) -> (f32, f32) {
-    let (mut least, mut greatest) = ([f32::INFINITY; 16], [f32::NEG_INFINITY; 16]);
-    let mut wrong = false;
-    for values in values.as_chunks::<16>().0 {
-        for i in 0..16 {
-            let x = values[i];
-            least[i] = if x < least[i] { x } else { least[i] };
-            greatest[i] = if x > greatest[i] { x } else { greatest[i] };
-            wrong |= x.is_nan();
-        }
-    }
-    assert!(!wrong, "the values of a table are finite, and so are their differences");
-    let least = least.into_iter().fold(f32::INFINITY, f32::min);
-    (least, greatest.into_iter().fold(f32::NEG_INFINITY, f32::max) - least)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use vectra_core::testing::oracle::Dice;
 
+    use super::super::bytes::{GROUP, LEAST};
     use super::*;
 
     /// The rules of the bytes, whatever the values.
     fn check(layout: Layout, values: &[f32]) {
         let tables = Tables::new(layout, values);
         let codes = layout.codes();
-        let most = |entries: &[u8]| u32::from(*entries.iter().max().expect("a column has entries"));
-        let greatest: Vec<u32> = tables.entries().chunks(codes).map(most).collect();
-        assert_eq!(greatest.len(), layout.columns().next_multiple_of(GROUP));
+        let column = |column| (0..codes).map(move |code| (column, code as u8));
+        let entry = |(column, code)| u32::from(tables.entry(column, code));
+        let greatest: Vec<u32> =
+            (0..layout.columns()).map(|at| column(at).map(entry).max().expect("there are codes")).collect();
         assert!(greatest.chunks(GROUP).all(|group| group.iter().sum::<u32>() <= 255), "{greatest:?}");
         let sum = u16::try_from(greatest.iter().sum::<u32>()).expect("sums fit");
         assert!(tables.value(0).is_finite() && tables.value(sum).is_finite());
-        for (values, entries) in values.chunks(codes).zip(tables.entries().chunks(codes)) {
+        for (at, values) in values.chunks(codes).enumerate() {
             let least = values.iter().copied().fold(f32::INFINITY, f32::min);
-            for (value, entry) in values.iter().zip(entries) {
-                let (found, exact) = (f64::from(tables.scale) * f64::from(*entry), f64::from(value - least));
+            for (value, entry) in values.iter().zip(column(at).map(entry)) {
+                let (found, exact) = (f64::from(tables.scale) * f64::from(entry), f64::from(value - least));
                 let allowed = 0.500_1 * f64::from(tables.scale) + f64::from(LEAST);
                 assert!((found - exact).abs() <= allowed, "{found} for {exact}");
             }

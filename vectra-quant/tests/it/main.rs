@@ -1,6 +1,7 @@
 //! The crate from outside: what bytes it writes, what codes keep of vectors, how well they find neighbours.
 
 mod drift;
+mod fastscan;
 mod golden;
 mod kernels;
 mod recall;

@@ -5,6 +5,7 @@ use std::arch::aarch64::{
     vdupq_n_u16, veorq_u8, vget_low_u8, vld1q_u8, vqtbl1q_u8, vqtbl4q_u8, vqtbx4q_u8, vshrq_n_u8, vst1q_u16,
 };
 
+use super::super::bytes::of_values;
 use super::generic::{self, Bytes};
 use super::{Kernels, Task};
 use crate::isa::Isa;
@@ -113,4 +114,4 @@ unsafe fn bytes(task: &mut Task<'_>) {
 }
 
 /// To be handed out only after the feature was detected.
-pub(super) static KERNELS: Kernels = Kernels { isa: Isa::Neon, nibbles, bytes };
+pub(super) static KERNELS: Kernels = Kernels { isa: Isa::Neon, nibbles, bytes, of_values };

@@ -9,20 +9,18 @@
 
 use vectra_core::memory::prefetch_at;
 
+use super::super::bytes::{GROUP, LONG_BYTES, SHORT_BYTES, of_values};
 use super::super::layout::BLOCK_ROWS;
-use super::super::tables::GROUP;
 use super::{Kernels, Task};
 use crate::isa::Isa;
 
 /// How far ahead of the lines being looked up more are asked for: beyond the page at which the hardware's own prefetch stops.
 const BYTES_AHEAD: usize = 8 << 10;
 
-/// Entries of a column of four bits, and of a group of such columns.
-const SHORT: usize = 16;
+/// Bytes of a column's table, of four bits and of a group of such columns; of eight bits.
+const SHORT: usize = SHORT_BYTES;
 const SHORTS: usize = GROUP * SHORT;
-
-/// Entries of a column of eight bits.
-const LONG: usize = 256;
+const LONG: usize = LONG_BYTES;
 
 /// A register of codes or of entries, a byte for each of some rows.
 ///
@@ -31,7 +29,7 @@ const LONG: usize = 256;
 pub(super) trait Bytes: Copy {
     /// Rows of a register; a block is a whole number of them.
     const ROWS: usize;
-    /// The 16 entries of a column of four bits.
+    /// The 16 entries of a column of four bits, as often as a register has room.
     type Short: Copy;
     /// The 256 entries of a column of eight bits.
     type Long: Copy;
@@ -44,13 +42,13 @@ pub(super) trait Bytes: Copy {
     /// The low and the high nibbles, for [`short_entries`](Self::short_entries) to look up.
     unsafe fn nibbles(self) -> [Self; 2];
 
-    /// The 16 bytes at a pointer that is good for them.
+    /// The table of four bits at a pointer that is good for [`SHORT`] bytes, aligned to as many.
     unsafe fn short(table: *const u8) -> Self::Short;
 
     /// The entries that nibbles name.
     unsafe fn short_entries(self, table: Self::Short) -> Self;
 
-    /// The 256 bytes at a pointer that is good for them.
+    /// The table of eight bits at a pointer that is good for [`LONG`] bytes.
     unsafe fn long(table: *const u8) -> Self::Long;
 
     /// The entries that codes of eight bits name.
@@ -248,7 +246,7 @@ pub(super) unsafe fn sift_all<
 /// Sixteen rows in a plain array: whatever registers the compiler's base target has, on any architecture.
 impl Bytes for [u8; 16] {
     const ROWS: usize = 16;
-    type Short = [u8; SHORT];
+    type Short = [u8; 16];
     type Long = [u8; LONG];
     type Wide = [u16; 16];
 
@@ -264,13 +262,13 @@ impl Bytes for [u8; 16] {
     }
 
     #[inline(always)]
-    unsafe fn short(table: *const u8) -> [u8; SHORT] {
+    unsafe fn short(table: *const u8) -> [u8; 16] {
         // SAFETY: the caller vouches for the bytes; arrays of bytes need no alignment.
-        unsafe { table.cast::<[u8; SHORT]>().read() }
+        unsafe { table.cast::<[u8; 16]>().read() }
     }
 
     #[inline(always)]
-    unsafe fn short_entries(self, table: [u8; SHORT]) -> Self {
+    unsafe fn short_entries(self, table: [u8; 16]) -> Self {
         self.map(|code| table[usize::from(code & 15)])
     }
 
@@ -325,4 +323,4 @@ unsafe fn portable_bytes(task: &mut Task<'_>) {
 
 /// The kernels that every machine can run.
 pub(super) static PORTABLE: Kernels =
-    Kernels { isa: Isa::Portable, nibbles: portable_nibbles, bytes: portable_bytes };
+    Kernels { isa: Isa::Portable, nibbles: portable_nibbles, bytes: portable_bytes, of_values };

@@ -6,8 +6,9 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use super::bytes::{Line, entries_bytes};
 use super::layout::{BLOCK_ROWS, Layout};
-use super::tables::{GROUP, Tables};
+use super::tables::Tables;
 use crate::isa::{Isa, Table, choose};
 
 #[cfg(target_arch = "aarch64")]
@@ -27,11 +28,15 @@ pub(super) struct Kernels {
     isa: Isa,
     nibbles: SiftFn,
     bytes: SiftFn,
+    of_values: OfValuesFn,
 }
 
 /// Needs a table for each line and column, blocks of whole lines, limits, masks and sums as [`Kernels::sift`] says, and the
 /// instruction set.
 type SiftFn = unsafe fn(&mut Task<'_>);
+
+/// Needs the instruction set.
+type OfValuesFn = unsafe fn(Layout, &[f32], &mut [u8]) -> Line;
 
 /// What a kernel works on.
 struct Task<'a> {
@@ -72,12 +77,11 @@ impl Kernels {
         let results = blocks.len() / layout.block_bytes() * queries.len();
         assert_eq!(limits.len(), queries.len(), "a limit for each query");
         assert!(masks.len() == results && sums.len() == results, "a result for each block and query");
-        let needed = layout.columns().next_multiple_of(GROUP) * layout.codes();
         let mut tables: [&[u8]; QUERIES_MAX] = [&[]; QUERIES_MAX];
         for (table, query) in tables.iter_mut().zip(queries) {
             assert_eq!(query.layout(), layout, "queries and blocks have different layouts");
             *table = query.entries();
-            assert_eq!(table.len(), needed, "a table for each column");
+            assert_eq!(table.len(), entries_bytes(layout), "a table for each column");
         }
         let tables = &tables[..queries.len()];
         let mut task = Task { lines: layout.lines(), blocks, tables, limits, masks, sums };
@@ -85,6 +89,12 @@ impl Kernels {
         // SAFETY: all lengths were compared; a group of four columns of four bits is two lines, of eight bits four, so the
         // whole groups of the tables cover all lines. A `Kernels` is handed out only where its instruction set is.
         unsafe { kernel(&mut task) }
+    }
+
+    /// Writes values as bytes, as [`of_values`](super::bytes::of_values) says.
+    pub(super) fn of_values(&self, layout: Layout, values: &[f32], entries: &mut [u8]) -> Line {
+        // SAFETY: a `Kernels` is handed out only where its instruction set is.
+        unsafe { (self.of_values)(layout, values, entries) }
     }
 }
 

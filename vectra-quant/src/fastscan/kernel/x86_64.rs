@@ -10,12 +10,14 @@ use std::arch::x86_64::{
     _mm256_min_epu16, _mm256_movemask_epi8, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_set1_epi16,
     _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_srli_epi16, _mm256_storeu_si256,
     _mm256_sub_epi16, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16, _mm512_add_epi8, _mm512_add_epi16,
-    _mm512_broadcast_i32x4, _mm512_cmple_epu16_mask, _mm512_loadu_si512, _mm512_mask_blend_epi8,
-    _mm512_movepi8_mask, _mm512_permutex2var_epi8, _mm512_permutex2var_epi64, _mm512_permutexvar_epi8,
-    _mm512_set1_epi16, _mm512_setr_epi64, _mm512_setzero_si512, _mm512_slli_epi16, _mm512_srli_epi16,
-    _mm512_storeu_si512, _mm512_sub_epi16, _mm512_unpackhi_epi16, _mm512_unpacklo_epi16,
+    _mm512_cmple_epu16_mask, _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_movepi8_mask,
+    _mm512_permutex2var_epi8, _mm512_permutex2var_epi64, _mm512_permutexvar_epi8, _mm512_set1_epi16,
+    _mm512_setr_epi64, _mm512_setzero_si512, _mm512_slli_epi16, _mm512_srli_epi16, _mm512_storeu_si512,
+    _mm512_sub_epi16, _mm512_unpackhi_epi16, _mm512_unpacklo_epi16,
 };
 
+use super::super::bytes::{Line, of_values};
+use super::super::layout::Layout;
 use super::generic::{self, Bytes};
 use super::{Kernels, Task};
 use crate::isa::Isa;
@@ -54,8 +56,9 @@ impl Bytes for Full {
     #[inline]
     #[target_feature(enable = "avx512f")]
     unsafe fn short(table: *const u8) -> __m512i {
+        // Four copies as they are in memory: a broadcast of one would keep a unit busy that looks codes up.
         // SAFETY: the caller vouches for the bytes; the load takes any alignment.
-        _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(table.cast()) })
+        unsafe { _mm512_loadu_si512(table.cast()) }
     }
 
     #[inline]
@@ -153,8 +156,8 @@ impl Bytes for Half {
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn short(table: *const u8) -> __m256i {
-        // SAFETY: the caller vouches for the bytes; the load takes any alignment.
-        _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.cast()) })
+        // SAFETY: the caller vouches for the bytes, the first two copies of four; the load takes any alignment.
+        unsafe { _mm256_loadu_si256(table.cast()) }
     }
 
     #[inline]
@@ -176,8 +179,11 @@ impl Bytes for Half {
         // The top bit of each byte chooses: the bits of the code from the fifth on, one after the other.
         let [fifth, sixth, seventh] =
             [_mm256_slli_epi16::<3>(self.0), _mm256_slli_epi16::<2>(self.0), _mm256_slli_epi16::<1>(self.0)];
-        // SAFETY: the caller vouches for 256 bytes and for the instruction set.
-        let entries = |at: usize| unsafe { _mm256_shuffle_epi8(Self::short(table.add(16 * at)), low) };
+        let entries = |at: usize| {
+            // SAFETY: the caller vouches for 256 bytes; the load takes any alignment.
+            let sixteen = unsafe { _mm_loadu_si128(table.add(16 * at).cast()) };
+            _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(sixteen), low)
+        };
         let two = |at: usize| _mm256_blendv_epi8(entries(at), entries(at + 1), fifth);
         let four = |at: usize| _mm256_blendv_epi8(two(at), two(at + 2), sixth);
         let eight = |at: usize| _mm256_blendv_epi8(four(at), four(at + 4), seventh);
@@ -261,8 +267,20 @@ unsafe fn half_bytes(task: &mut Task<'_>) {
     unsafe { generic::sift_all::<Half, true, 1, 1, 1>(task) }
 }
 
-static FULL: Kernels = Kernels { isa: Isa::Avx512, nibbles: full_nibbles, bytes: full_bytes };
-static HALF: Kernels = Kernels { isa: Isa::Avx2, nibbles: half_nibbles, bytes: half_bytes };
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+fn full_of_values(layout: Layout, values: &[f32], entries: &mut [u8]) -> Line {
+    of_values(layout, values, entries)
+}
+
+#[target_feature(enable = "avx2")]
+fn half_of_values(layout: Layout, values: &[f32], entries: &mut [u8]) -> Line {
+    of_values(layout, values, entries)
+}
+
+static FULL: Kernels =
+    Kernels { isa: Isa::Avx512, nibbles: full_nibbles, bytes: full_bytes, of_values: full_of_values };
+static HALF: Kernels =
+    Kernels { isa: Isa::Avx2, nibbles: half_nibbles, bytes: half_bytes, of_values: half_of_values };
 
 /// The preferred one first.
 pub(super) static TABLES: [&Kernels; 2] = [&FULL, &HALF];

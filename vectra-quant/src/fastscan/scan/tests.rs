@@ -17,8 +17,7 @@ fn naive(query: &Tables, blocks: &[u8], rows: usize) -> Vec<u16> {
     let mut codes = vec![0; layout.columns()];
     let mut sum = |row| {
         layout.unpack(blocks, row, &mut codes);
-        let columns = query.entries().chunks(layout.codes()).zip(&codes);
-        columns.map(|(entries, code)| u16::from(entries[usize::from(*code)])).sum()
+        (0..layout.columns()).map(|i| u16::from(query.entry(i, codes[i]))).sum()
     };
     (0..rows).map(&mut sum).collect()
 }
