@@ -127,6 +127,9 @@ pub(crate) struct CodesArgs {
     /// How many of the nearest by codes are compared exactly.
     #[arg(long, value_delimiter = ',', default_value = "20,50,100", value_parser = at_least_one)]
     pub(crate) candidates: Vec<usize>,
+    /// How wide the ranges of codes that have any are taken, in standard deviations, where they decide what is compared exactly.
+    #[arg(long, value_delimiter = ',', default_value = "1.5,1.9,2.5")]
+    pub(crate) eps: Vec<f32>,
     /// Passes over the queries whose median counts.
     #[arg(long, default_value_t = 3, value_parser = at_least_one)]
     pub(crate) turns: usize,

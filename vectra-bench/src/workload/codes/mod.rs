@@ -8,9 +8,10 @@ use std::io::BufRead;
 use std::time::Instant;
 
 use half::f16;
+use vectra_core::scorer::Scorer as _;
 use vectra_core::vector::dense::DenseStore;
 
-pub(crate) use self::report::{CodesReport, Line, Reranked};
+pub(crate) use self::report::{CodesReport, Line, Pruned, Reranked};
 pub(crate) use self::rung::Rung;
 
 use self::rung::{Built, build};
@@ -76,6 +77,8 @@ fn measured(
             (0..args.turns).map(|_| Ok(asked(set, built, *candidates, None)?.1)).collect();
         reranked.push(Reranked { candidates: *candidates, recall, us: median(times?) });
     }
+    let pruned: Outcome<Vec<Option<Pruned>>> =
+        args.eps.iter().map(|eps| pruned(set, built, *eps, judge, args.turns)).collect();
     Ok(Line {
         rung: rung.to_string(),
         bytes: built.bytes_per_row,
@@ -85,7 +88,35 @@ fn measured(
         recall,
         us: median(times?),
         reranked,
+        pruned: pruned?.into_iter().flatten().collect(),
     })
+}
+
+/// Re-ranks what ranges of `eps` deviations leave open, if these codes say ranges.
+fn pruned(
+    set: &Set<'_>,
+    built: &Built,
+    eps: f32,
+    judge: &mut Judge<'_>,
+    turns: usize,
+) -> Outcome<Option<Pruned>> {
+    let (view, mut times, mut reads, mut answers) = (set.exact.view(), Vec::new(), 0, Vec::new());
+    for _ in 0..=turns {
+        (reads, answers) = (0, Vec::new());
+        let start = Instant::now();
+        for query in set.queries {
+            let mut scorer = view.scorer(query);
+            let Some(found) = built.scan.pruned(query, set.k, eps, &mut |slot| scorer.score(slot)) else {
+                return Ok(None);
+            };
+            reads += found.reads;
+            answers.push(found.nearest.iter().map(|near| u64::from(near.slot)).collect());
+        }
+        times.push(start.elapsed().as_secs_f64() * 1e6 / set.queries.len() as f64);
+    }
+    let recall = judge.recall(0, set.queries, &answers)?;
+    let reads = reads as f64 / set.queries.len() as f64;
+    Ok(Some(Pruned { eps, reads, recall, us: median(times) }))
 }
 
 /// All queries, one after the other: recall, if there is a judge, and microseconds a query. With `candidates` so many nearest by codes

@@ -30,6 +30,19 @@ pub(crate) struct Line {
     pub(crate) recall: f64,
     pub(crate) us: f64,
     pub(crate) reranked: Vec<Reranked>,
+    /// For codes that say how wrong they may be.
+    pub(crate) pruned: Vec<Pruned>,
+}
+
+/// When only those are compared exactly that the codes leave open.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Pruned {
+    /// How wide the ranges are, in standard deviations.
+    pub(crate) eps: f32,
+    /// Exact comparisons a query.
+    pub(crate) reads: f64,
+    pub(crate) recall: f64,
+    pub(crate) us: f64,
 }
 
 /// The same when the nearest by codes are compared exactly.
@@ -54,6 +67,10 @@ impl CodesReport {
             for Reranked { candidates, recall, us } in &line.reranked {
                 let _infallible = write!(out, "; {candidates} re-ranked {recall:.4} in {us:.1} us");
             }
+            for Pruned { eps, reads, recall, us } in &line.pruned {
+                let _infallible =
+                    write!(out, "\n  pruned by {eps} deviations {recall:.4} in {us:.1} us, {reads:.1} read");
+            }
             out.push('\n');
         }
         out
@@ -76,6 +93,7 @@ mod tests {
             recall: 0.95,
             us: 100.25,
             reranked,
+            pruned: vec![Pruned { eps: 1.5, reads: 33.3, recall: 0.985, us: 60.0 }],
         };
         let report = CodesReport {
             rows: 63_666,
@@ -87,7 +105,8 @@ mod tests {
         };
         let expected = "63666 x 384, cosine, 2000 queries, recall@10, one thread\n\
             sq8: 448.0 B a vector, trained in 0.00 s, encoded in 0.50 s (196 MB/s)\n  \
-            codes alone 0.9500 in 100.2 us; 20 re-ranked 0.9900 in 110.0 us\n";
+            codes alone 0.9500 in 100.2 us; 20 re-ranked 0.9900 in 110.0 us\n  \
+            pruned by 1.5 deviations 0.9850 in 60.0 us, 33.3 read\n";
         assert_eq!(report.table(), expected);
     }
 }
