@@ -111,6 +111,26 @@ pub trait Scorer {
     }
 }
 
+/// Of whatever store: for those whose walks need not be compiled for themselves. A walk asks for many slots at a time, so that
+/// not knowing whom it asks costs little.
+impl Scorer for Box<dyn Scorer + '_> {
+    fn score(&mut self, slot: u32) -> f32 {
+        (**self).score(slot)
+    }
+
+    fn score_all(&mut self, slots: &[u32], out: &mut [f32]) {
+        (**self).score_all(slots, out);
+    }
+
+    fn fetch(&self, expansion: &Expansion<'_>) {
+        (**self).fetch(expansion);
+    }
+
+    fn expand(&mut self, expansion: &Expansion<'_>, bound: f32, out: &mut Pool) -> Option<f32> {
+        (**self).expand(expansion, bound, out)
+    }
+}
+
 /// Neighbours of one node that are scored together.
 #[derive(Debug, Clone, Copy)]
 pub struct Expansion<'a> {

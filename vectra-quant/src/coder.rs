@@ -160,7 +160,7 @@ impl<C: Codec> VectorStore for Coded<'_, C> {
     }
 
     fn bind<'a>(&'a self, query: &'a [f32]) -> RowScorer<'a, C> {
-        self.rows.owning_scorer(self.coder.bind(query))
+        self.rows.clone().into_scorer(self.coder.bind(query))
     }
 
     fn bind_slot(&self, slot: u32) -> RowScorer<'_, C> {

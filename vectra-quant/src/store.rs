@@ -82,9 +82,13 @@ impl<'a, C: Codec> Rows<'a, C> {
         near.into_sorted()
     }
 
-    /// Scores with a query of the same codec that is the scorer's own.
-    pub(crate) fn owning_scorer(&self, query: C::Query) -> RowScorer<'a, C> {
-        RowScorer { rows: self.clone(), query: Cow::Owned(query) }
+    /// Scores with a query that was bound before, which becomes the scorer's own.
+    ///
+    /// # Panics
+    /// If another codec bound the query.
+    pub fn into_scorer(self, query: C::Query) -> RowScorer<'a, C> {
+        assert_eq!(*query.codec(), self.codec, "query and rows have different codecs");
+        RowScorer { rows: self, query: Cow::Owned(query) }
     }
 }
 
@@ -103,11 +107,11 @@ impl<C: Codec> VectorStore for Rows<'_, C> {
     }
 
     fn bind<'a>(&'a self, query: &'a [f32]) -> RowScorer<'a, C> {
-        self.owning_scorer(self.codec.bind(query))
+        self.clone().into_scorer(self.codec.bind(query))
     }
 
     fn bind_slot(&self, slot: u32) -> RowScorer<'_, C> {
-        self.owning_scorer(self.codec.bind_row(self.row(slot)))
+        self.clone().into_scorer(self.codec.bind_row(self.row(slot)))
     }
 
     fn forms_groups(&self) -> bool {
@@ -194,12 +198,12 @@ impl<C: Codec> VectorStore for View<C> {
     }
 
     fn bind<'a>(&'a self, query: &'a [f32]) -> RowScorer<'a, C> {
-        self.rows().owning_scorer(self.codec.bind(query))
+        self.rows().into_scorer(self.codec.bind(query))
     }
 
     fn bind_slot(&self, slot: u32) -> RowScorer<'_, C> {
         let rows = self.rows();
-        rows.owning_scorer(self.codec.bind_row(rows.row(slot)))
+        rows.clone().into_scorer(self.codec.bind_row(rows.row(slot)))
     }
 
     fn forms_groups(&self) -> bool {

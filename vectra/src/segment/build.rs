@@ -7,7 +7,7 @@ use vectra_tier::container::WriteError;
 use vectra_tier::{PartRef, PartStore, Role, SectionKind};
 use vectra_wal::Lsn;
 
-pub(crate) use derived::{write_codes, write_encoded, write_graph};
+pub(crate) use derived::{auto_row_bytes, write_codes, write_encoded, write_graph};
 
 use super::exact::Vectors;
 use super::ids::IdColumn;

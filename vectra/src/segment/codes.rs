@@ -1,14 +1,18 @@
 //! The codes of a segment and what made them: of eight bits, from which graphs are built, or of four, on which they are
 //! walked.
 
+use std::fmt;
+
 use parking_lot::Mutex;
 use vectra_core::Metric;
 use vectra_core::env::in_parallel;
 use vectra_core::io::Blob;
 use vectra_core::memory::AlignedBuf;
-use vectra_core::scorer::VectorStore;
+use vectra_core::scorer::{Scorer, VectorStore};
 use vectra_quant::format::HEADER_BYTES;
-use vectra_quant::{Codec, Coder, FormatError, Header, Projection, Quantizer, RowScorer, Sq4, Sq8, View};
+use vectra_quant::{
+    Codec, Coder, FormatError, Header, Projection, Quantizer, Rotated, RowScorer, Sq4, Sq8, View,
+};
 use vectra_tier::ReadBuf;
 
 use super::truth::Truth;
@@ -16,6 +20,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of codes that are made or compared at a time.
 pub(super) const BLOCK: u32 = 1024;
+
+/// What codes of one bit to eight of rotated vectors are called.
+const RABITQ: [&str; 8] =
+    ["rabitq-1", "rabitq-2", "rabitq-3", "rabitq-4", "rabitq-5", "rabitq-6", "rabitq-7", "rabitq-8"];
 
 /// Rows of eight bits at least as long are walked on four: with shorter ones a walk does not read fewer lines, or one less and
 /// reads more vectors for it.
@@ -33,117 +41,172 @@ pub(crate) struct CodeRows<C: Codec> {
 pub(crate) enum Codes {
     Eight(CodeRows<Sq8>),
     Four(CodeRows<Sq4>),
+    /// Walked by code that is compiled once for all of them.
+    Other(Box<dyn AnyCodes>),
+}
+
+/// Rows of whatever codec.
+pub(crate) trait AnyCodes: fmt::Debug + Send + Sync {
+    /// How many rows there are.
+    fn rows(&self) -> usize;
+    /// The codec with its settings.
+    fn quantizer(&self) -> Quantizer;
+    /// What vectors go through before they are encoded, if they are projected.
+    fn projection(&self) -> Option<&Projection>;
+    /// The same, if they are rotated.
+    fn rotation(&self) -> Option<&Rotated>;
+    /// Compares rows with `query`.
+    fn bind<'a>(&'a self, query: &[f32]) -> Box<dyn Scorer + 'a>;
+    /// Compares rows with one of them.
+    fn bind_slot<'a>(&'a self, slot: u32) -> Box<dyn Scorer + 'a>;
+    /// Encodes every vector of `truth` again and compares.
+    fn check(&self, truth: &Truth) -> Result<()>;
+}
+
+/// What vectors go through before they are encoded.
+#[derive(Debug)]
+pub(super) enum Transform {
+    Direct,
+    Projected(Projection),
+    Rotated(Rotated),
 }
 
 impl Codes {
-    /// The codes of a `section`, made of vectors of `dim` components, or of what `projection` makes of these.
-    pub(super) fn open(
-        section: &Blob,
-        projection: Option<Projection>,
-        dim: usize,
-        metric: Metric,
-    ) -> Result<Self> {
+    /// The codes of a `section`, made of vectors of `dim` components, or of what `transform` makes of these.
+    pub(super) fn open(section: &Blob, transform: Transform, dim: usize, metric: Metric) -> Result<Self> {
         let header = Header::decode(section).map_err(unreadable)?;
+        let shape = (dim, metric);
         match header.quantizer {
-            Quantizer::Sq8(codec) => {
-                Ok(Self::Eight(CodeRows::open(section, codec, projection, dim, metric)?))
+            Quantizer::Sq8(codec) => Ok(Self::Eight(CodeRows::open(section, codec, transform, shape)?)),
+            Quantizer::Sq4(codec) => Ok(Self::Four(CodeRows::open(section, codec, transform, shape)?)),
+            Quantizer::RaBitQ(codec) => {
+                Ok(Self::Other(Box::new(CodeRows::open(section, codec, transform, shape)?)))
             }
-            Quantizer::Sq4(codec) => Ok(Self::Four(CodeRows::open(section, codec, projection, dim, metric)?)),
             _ => Err(foreign()),
+        }
+    }
+
+    /// The codes, of whatever codec.
+    pub(crate) fn any(&self) -> &dyn AnyCodes {
+        match self {
+            Self::Eight(codes) => codes,
+            Self::Four(codes) => codes,
+            Self::Other(codes) => &**codes,
         }
     }
 
     /// What people call the codec.
     pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Eight(_) => "sq8",
-            Self::Four(_) => "sq4",
+        match self.any().quantizer() {
+            Quantizer::Sq8(_) => "sq8",
+            Quantizer::Sq4(_) => "sq4",
+            Quantizer::RaBitQ(codec) => RABITQ[codec.bits() as usize - 1],
+            _ => "?",
         }
-    }
-
-    /// How many times as many rows must be compared exactly as with codes of eight bits of all components.
-    pub(crate) fn coarseness(&self) -> usize {
-        let is_fine = matches!(self, Self::Eight(_)) && self.projection().is_none();
-        if is_fine { 1 } else { 2 }
     }
 
     /// Components that have a code.
     pub(crate) fn components(&self) -> usize {
-        match self {
-            Self::Eight(codes) => codes.coder.codec().dim(),
-            Self::Four(codes) => codes.coder.codec().dim(),
-        }
+        self.any().quantizer().dim()
     }
 
     /// Bytes of a row.
     pub(crate) fn row_bytes(&self) -> usize {
-        match self {
-            Self::Eight(codes) => codes.coder.codec().row_bytes(),
-            Self::Four(codes) => codes.coder.codec().row_bytes(),
+        self.any().quantizer().row_bytes()
+    }
+
+    /// How many times as many rows must be compared exactly as with codes of eight bits of all components.
+    pub(crate) fn coarseness(&self) -> usize {
+        match self.any().quantizer() {
+            Quantizer::Sq8(_) if self.projection().is_none() => 1,
+            Quantizer::RaBitQ(codec) => match codec.bits() {
+                1 => 8,
+                2 => 4,
+                _ => 2,
+            },
+            _ => 2,
         }
     }
 
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Eight(codes) => codes.view.len(),
-            Self::Four(codes) => codes.view.len(),
-        }
+        self.any().rows()
     }
 
-    /// What vectors go through before they are encoded.
+    /// What vectors go through before they are encoded, if they are projected.
     pub(crate) fn projection(&self) -> Option<&Projection> {
-        match self {
-            Self::Eight(codes) => codes.coder.projection(),
-            Self::Four(codes) => codes.coder.projection(),
-        }
+        self.any().projection()
     }
 
-    /// What makes codes of eight bits of the same vectors.
-    pub(super) fn coder8(&self) -> Coder<Sq8> {
+    /// What makes codes of eight bits to build a graph on, if it is known: of the same components.
+    pub(super) fn coder8(&self) -> Option<Coder<Sq8>> {
         match self {
-            Self::Eight(codes) => codes.coder.clone(),
+            Self::Eight(codes) => Some(codes.coder.clone()),
             Self::Four(codes) => {
                 let four = codes.coder.codec();
-                codes.coder.with_codec(Sq8::new(four.dim(), four.metric()))
+                Some(codes.coder.with_codec(Sq8::new(four.dim(), four.metric())))
             }
+            Self::Other(_) => None,
         }
     }
 
     /// Encodes every vector of `truth` again and compares.
     pub(crate) fn check(&self, truth: &Truth) -> Result<()> {
-        match self {
-            Self::Eight(codes) => codes.check(truth),
-            Self::Four(codes) => codes.check(truth),
-        }
+        self.any().check(truth)
     }
 }
 
-impl<C: Codec> CodeRows<C> {
-    fn open(
-        section: &Blob,
-        codec: C,
-        projection: Option<Projection>,
-        dim: usize,
-        metric: Metric,
-    ) -> Result<Self> {
-        let view = View::open_section(section, codec.clone()).map_err(unreadable)?;
-        let coder = match projection {
-            None => Coder::direct(codec),
-            Some(projection) if (projection.kept(), projection.metric()) == (codec.dim(), codec.metric()) => {
-                Coder::projected(projection, codec)
-            }
-            Some(_) => return Err(foreign()),
-        };
-        if (coder.dim(), coder.metric()) != (dim, metric) {
-            return Err(foreign());
-        }
-        Ok(Self { coder, view })
+/// Rows of whatever codec as what a graph is walked on.
+pub(super) struct Walkable<'c>(pub(super) &'c dyn AnyCodes);
+
+impl VectorStore for Walkable<'_> {
+    type Scorer<'a>
+        = Box<dyn Scorer + 'a>
+    where
+        Self: 'a;
+
+    fn len(&self) -> usize {
+        self.0.rows()
     }
 
-    /// Compares rows with a query that the coder bound.
-    pub(super) fn scorer<'a>(&'a self, query: &'a C::Query) -> RowScorer<'a, C> {
-        self.view.rows().scorer(query)
+    fn dim(&self) -> usize {
+        let kept = self.0.quantizer().dim();
+        let rotated = self.0.rotation().map(Rotated::dim);
+        self.0.projection().map(Projection::dim).or(rotated).unwrap_or(kept)
+    }
+
+    fn bind<'a>(&'a self, query: &'a [f32]) -> Box<dyn Scorer + 'a> {
+        self.0.bind(query)
+    }
+
+    fn bind_slot(&self, slot: u32) -> Box<dyn Scorer + '_> {
+        self.0.bind_slot(slot)
+    }
+}
+
+impl<C: Codec> AnyCodes for CodeRows<C> {
+    fn rows(&self) -> usize {
+        self.view.len()
+    }
+
+    fn quantizer(&self) -> Quantizer {
+        self.coder.codec().quantizer()
+    }
+
+    fn projection(&self) -> Option<&Projection> {
+        self.coder.projection()
+    }
+
+    fn rotation(&self) -> Option<&Rotated> {
+        self.coder.rotation()
+    }
+
+    fn bind<'a>(&'a self, query: &[f32]) -> Box<dyn Scorer + 'a> {
+        Box::new(self.view.rows().into_scorer(self.coder.bind(query)))
+    }
+
+    fn bind_slot<'a>(&'a self, slot: u32) -> Box<dyn Scorer + 'a> {
+        Box::new(self.view.bind_slot(slot))
     }
 
     fn check(&self, truth: &Truth) -> Result<()> {
@@ -159,6 +222,37 @@ impl<C: Codec> CodeRows<C> {
             }
         }
         Ok(())
+    }
+}
+
+impl<C: Codec> CodeRows<C> {
+    /// The rows of a `section` that `coder` made.
+    pub(super) fn new(section: &Blob, coder: Coder<C>) -> Result<Self> {
+        let view = View::open_section(section, coder.codec().clone()).map_err(unreadable)?;
+        Ok(Self { coder, view })
+    }
+
+    fn open(section: &Blob, codec: C, transform: Transform, (dim, metric): (usize, Metric)) -> Result<Self> {
+        let made = (codec.dim(), codec.metric());
+        let coder = match transform {
+            Transform::Direct => Coder::direct(codec),
+            Transform::Projected(projection) if (projection.kept(), projection.metric()) == made => {
+                Coder::projected(projection, codec)
+            }
+            Transform::Rotated(rotated) if (rotated.padded(), rotated.metric()) == made => {
+                Coder::rotated(rotated, codec)
+            }
+            _ => return Err(foreign()),
+        };
+        if (coder.dim(), coder.metric()) != (dim, metric) {
+            return Err(foreign());
+        }
+        Self::new(section, coder)
+    }
+
+    /// Compares rows with a query that the coder bound.
+    pub(super) fn scorer<'a>(&'a self, query: &'a C::Query) -> RowScorer<'a, C> {
+        self.view.rows().scorer(query)
     }
 }
 

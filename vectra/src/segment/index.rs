@@ -10,12 +10,12 @@ use vectra_core::pool::Pool;
 use vectra_core::scorer::{Expansion, Scorer};
 use vectra_core::{Metric, Neighbor};
 use vectra_hnsw::HnswView;
-use vectra_quant::{Codec, Projection};
+use vectra_quant::{Projection, Rotated};
 use vectra_tier::{PartHandle, ReadBuf, ReadError, Section};
 
 use super::calibration::{Calibration, first_scale};
-use super::codes::{CodeRows, Codes};
-use super::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION, QUANTIZATION};
+use super::codes::{Codes, Transform};
+use super::sections::{CALIBRATION, CODES, DEFAULT_FIELD, GRAPH, PROJECTION, QUANTIZATION, ROTATION};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quantization::Quantization;
 
@@ -83,13 +83,21 @@ impl SealedIndex {
             let section = part.section(kind, DEFAULT_FIELD).map_err(Error::read_part)?;
             bytes(&section).map_err(Error::read_part)
         };
-        let projection = if part.has(PROJECTION, DEFAULT_FIELD) {
-            let projection = Projection::open_section(&section(PROJECTION)?);
-            Some(projection.map_err(|e| bad("projection", e.into()))?)
-        } else {
-            None
+        let transform = match (part.has(PROJECTION, DEFAULT_FIELD), part.has(ROTATION, DEFAULT_FIELD)) {
+            (false, false) => Transform::Direct,
+            (true, false) => {
+                let projection = Projection::open_section(&section(PROJECTION)?);
+                Transform::Projected(projection.map_err(|e| bad("projection", e.into()))?)
+            }
+            (false, true) => {
+                let rotated = Rotated::open_section(&section(ROTATION)?);
+                Transform::Rotated(rotated.map_err(|e| bad("rotation", e.into()))?)
+            }
+            (true, true) => {
+                return Err(Error::corrupt("the vectors of a segment are both projected and rotated"));
+            }
         };
-        let codes = Codes::open(&section(CODES)?, projection, dim, metric)?;
+        let codes = Codes::open(&section(CODES)?, transform, dim, metric)?;
         if codes.len() != rows as usize {
             return Err(Error::corrupt("the codes of a segment belong to other vectors"));
         }
@@ -120,16 +128,13 @@ impl SealedIndex {
         self.verified
     }
 
-    /// Whether every page of the codes, and of the projection behind them, matches its checksum.
+    /// Whether every page of the codes, and of what is behind them, matches its checksum.
     pub(crate) fn codes_are_sound(&self) -> bool {
         let is_sound =
             |kind| self.part.section(kind, DEFAULT_FIELD).is_ok_and(|section| section.verified().is_ok());
-        is_sound(CODES) && (!self.is_projected() || is_sound(PROJECTION))
-    }
-
-    /// Whether the codes are those of a projection.
-    pub(crate) fn is_projected(&self) -> bool {
-        self.codes.projection().is_some()
+        let behind = [PROJECTION, ROTATION];
+        let behind = behind.into_iter().filter(|kind| self.part.has(*kind, DEFAULT_FIELD));
+        is_sound(CODES) && behind.into_iter().all(is_sound)
     }
 
     pub(crate) fn codes(&self) -> &Codes {
@@ -172,14 +177,21 @@ impl SealedIndex {
         scratch: &mut Scratch,
     ) -> SearchCounts {
         match &self.codes {
-            Codes::Eight(codes) => self.walk_of_for(codes, query, wanted, admit, scratch),
-            Codes::Four(codes) => self.walk_of_for(codes, query, wanted, admit, scratch),
+            Codes::Eight(codes) => {
+                let bound = codes.coder.bind(query);
+                self.walk_with_for(&mut codes.scorer(&bound), query, wanted, admit, scratch)
+            }
+            Codes::Four(codes) => {
+                let bound = codes.coder.bind(query);
+                self.walk_with_for(&mut codes.scorer(&bound), query, wanted, admit, scratch)
+            }
+            Codes::Other(codes) => self.walk_with_for(&mut codes.bind(query), query, wanted, admit, scratch),
         }
     }
 
-    fn walk_of_for<C: Codec, A: Admit>(
+    fn walk_with_for<S: Scorer, A: Admit>(
         &self,
-        codes: &CodeRows<C>,
+        scorer: &mut S,
         query: &[f32],
         (k, target): (usize, f32),
         admit: &A,
@@ -187,10 +199,9 @@ impl SealedIndex {
     ) -> SearchCounts {
         let (graph, calibration) = (self.graph.as_ref(), self.calibration.as_ref());
         let (graph, calibration) = graph.zip(calibration).expect("the plan asks for what there is");
-        let scale = first_scale(codes.coder.metric(), query);
+        let scale = first_scale(self.codes.any().quantizer().metric(), query);
         let choose = |first: f32| calibration.rule(k, target, first * scale).params(k);
-        let query = codes.coder.bind(query);
-        graph.search_chosen(&mut codes.scorer(&query), choose, admit, &mut scratch.graph, &mut scratch.found)
+        graph.search_chosen(scorer, choose, admit, &mut scratch.graph, &mut scratch.found)
     }
 
     /// The `params.k` nearest admitted slots by their codes, through the graph; into `scratch.found`.
@@ -205,23 +216,27 @@ impl SealedIndex {
         scratch: &mut Scratch,
     ) -> SearchCounts {
         match &self.codes {
-            Codes::Eight(codes) => self.walk_of(codes, query, params, admit, scratch),
-            Codes::Four(codes) => self.walk_of(codes, query, params, admit, scratch),
+            Codes::Eight(codes) => {
+                let bound = codes.coder.bind(query);
+                self.walk_with(&mut codes.scorer(&bound), params, admit, scratch)
+            }
+            Codes::Four(codes) => {
+                let bound = codes.coder.bind(query);
+                self.walk_with(&mut codes.scorer(&bound), params, admit, scratch)
+            }
+            Codes::Other(codes) => self.walk_with(&mut codes.bind(query), params, admit, scratch),
         }
     }
 
-    fn walk_of<C: Codec, A: Admit>(
+    fn walk_with<S: Scorer, A: Admit>(
         &self,
-        codes: &CodeRows<C>,
-        query: &[f32],
+        scorer: &mut S,
         params: &SearchParams,
         admit: &A,
         scratch: &mut Scratch,
     ) -> SearchCounts {
         let graph = self.graph.as_ref().expect("the plan asks for a walk only where there is a graph");
-        let query = codes.coder.bind(query);
-        let mut scorer = codes.scorer(&query);
-        graph.search(&mut scorer, params, admit, &mut scratch.graph, &mut scratch.found)
+        graph.search(scorer, params, admit, &mut scratch.graph, &mut scratch.found)
     }
 
     /// The `k` nearest slots of `admitted` by their codes, scanning them all; into `scratch.found`.
@@ -233,21 +248,20 @@ impl SealedIndex {
         scratch: &mut Scratch,
     ) -> SearchCounts {
         match &self.codes {
-            Codes::Eight(codes) => scan(codes, query, k, admitted, scratch),
-            Codes::Four(codes) => scan(codes, query, k, admitted, scratch),
+            Codes::Eight(codes) => {
+                let bound = codes.coder.bind(query);
+                scan(&mut codes.scorer(&bound), k, admitted, scratch)
+            }
+            Codes::Four(codes) => {
+                let bound = codes.coder.bind(query);
+                scan(&mut codes.scorer(&bound), k, admitted, scratch)
+            }
+            Codes::Other(codes) => scan(&mut codes.bind(query), k, admitted, scratch),
         }
     }
 }
 
-fn scan<C: Codec>(
-    codes: &CodeRows<C>,
-    query: &[f32],
-    k: usize,
-    admitted: &Bits,
-    scratch: &mut Scratch,
-) -> SearchCounts {
-    let query = codes.coder.bind(query);
-    let mut scorer = codes.scorer(&query);
+fn scan<S: Scorer>(scorer: &mut S, k: usize, admitted: &Bits, scratch: &mut Scratch) -> SearchCounts {
     let (pool, mut block) = (&mut scratch.pool, [0_u32; 64]);
     pool.reset(k);
     let mut slots = admitted.iter();

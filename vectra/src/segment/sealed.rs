@@ -6,6 +6,7 @@ use vectra_core::admit::Bits;
 use vectra_core::{Filter, ItemId, Value};
 use vectra_wal::Lsn;
 
+use super::build::auto_row_bytes;
 use super::index::SealedIndex;
 use super::ledger::{Ledger, MetadataTerms};
 use super::overlay::Overlay;
@@ -13,6 +14,8 @@ use super::tombstones::Tombstones;
 use super::truth::Truth;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::SegmentEntry;
+use crate::quantization::Quantization;
+use crate::settings::Settings;
 
 /// The parts of one segment, opened. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -53,6 +56,16 @@ impl SealedSegment {
     /// Whether its rows came with one operation: those of a bulk load, not merged with others yet.
     pub(crate) fn is_loaded(&self) -> bool {
         self.rows() > 1 && self.entry.lsns.0 == self.entry.lsns.1
+    }
+
+    /// Bytes of the code that a vector has when the engine is left to choose.
+    pub(crate) fn auto_row_bytes(&self, settings: &Settings) -> usize {
+        match &self.index {
+            Some(index) if index.has_graph() && index.quantization() == Quantization::Auto => {
+                index.codes().row_bytes()
+            }
+            _ => self.truth.auto_row_bytes(|| auto_row_bytes(&self.truth, settings)),
+        }
     }
 
     pub(crate) fn has_graph(&self) -> bool {

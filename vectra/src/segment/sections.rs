@@ -34,6 +34,8 @@ pub(crate) const PROJECTION: SectionKind = SectionKind(35);
 pub(crate) const CALIBRATION: SectionKind = SectionKind(36);
 /// Part `index`: the quantization that was asked for; absent where that was left to the engine, and without a graph.
 pub(crate) const QUANTIZATION: SectionKind = SectionKind(37);
+/// Part `index`: the rotation behind the codes; absent where vectors are not rotated before they are encoded.
+pub(crate) const ROTATION: SectionKind = SectionKind(38);
 /// Part `deletes`: the tombstones.
 pub(crate) const TOMBSTONES: SectionKind = SectionKind(48);
 /// Part `overlay`: metadata changed after the seal.

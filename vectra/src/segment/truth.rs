@@ -1,6 +1,6 @@
 //! The truth of a sealed segment as it is read: ids, LSNs, vectors, norms and metadata.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use vectra_core::admit::Bits;
 use vectra_core::distance::ElementKind;
@@ -34,6 +34,8 @@ pub(crate) struct Truth {
     vectors: Column,
     inverse_norms: Option<Section>,
     metadata: MetadataView,
+    /// See [`auto_row_bytes`](Self::auto_row_bytes).
+    auto_row_bytes: OnceLock<usize>,
 }
 
 /// Where the vectors are.
@@ -106,7 +108,19 @@ impl Truth {
         let ids = IdTable::open(&rows_part)?;
         let element = settings.element;
         let held = [rows_part, meta_part];
-        Ok(Self { held, rows, row_bytes, element, ids, lsns, vectors, inverse_norms, metadata })
+        let auto_row_bytes = OnceLock::new();
+        Ok(Self {
+            held,
+            rows,
+            row_bytes,
+            element,
+            ids,
+            lsns,
+            vectors,
+            inverse_norms,
+            metadata,
+            auto_row_bytes,
+        })
     }
 
     pub(crate) fn rows(&self) -> u32 {
@@ -116,6 +130,11 @@ impl Truth {
     /// Bytes of a stored vector.
     pub(crate) fn row_bytes(&self) -> usize {
         self.row_bytes
+    }
+
+    /// Bytes of the code that a vector has when the engine is left to choose, found out by `find` at the first call.
+    pub(crate) fn auto_row_bytes(&self, find: impl FnOnce() -> usize) -> usize {
+        *self.auto_row_bytes.get_or_init(find)
     }
 
     pub(crate) fn ids(&self) -> &IdTable {

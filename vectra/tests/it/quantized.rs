@@ -7,10 +7,25 @@ use vectra_core::testing::oracle::{Oracle, clustered};
 
 const DIM: usize = 48;
 const ROWS: usize = 4000;
-const CHOICES: [Quantization; 3] = [Quantization::Sq4, Quantization::Sq8, Quantization::Auto];
+const QUERIES: usize = 50;
+const CHOICES: [(Quantization, &str); 6] = [
+    (Quantization::Sq4, "sq4"),
+    (Quantization::RaBitQ { bits: 1 }, "rabitq-1"),
+    (Quantization::RaBitQ { bits: 5 }, "rabitq-5"),
+    (Quantization::Sq8, "sq8"),
+    (Quantization::RaBitQ { bits: 8 }, "rabitq-8"),
+    (Quantization::Auto, "sq8"),
+];
 
 fn vectors() -> Vec<f32> {
-    clustered(ROWS, DIM, 40, 0.6, 5)
+    let mut all = clustered(ROWS + QUERIES, DIM, 40, 0.6, 5);
+    all.truncate(ROWS * DIM);
+    all
+}
+
+/// Of the same kind.
+fn queries() -> Vec<f32> {
+    clustered(ROWS + QUERIES, DIM, 40, 0.6, 5)[ROWS * DIM..].to_vec()
 }
 
 fn filled(root: &Path, settings: Settings) -> Index {
@@ -31,7 +46,7 @@ fn codecs(index: &Index) -> Vec<&'static str> {
 
 /// The share of the ten nearest that some queries find.
 fn recall(index: &Index) -> f64 {
-    let (rows, queries) = (vectors(), clustered(50, DIM, 40, 0.6, 6));
+    let (rows, queries) = (vectors(), queries());
     let oracle = Oracle::new(&rows, DIM, Metric::Cosine);
     let found = queries.chunks_exact(DIM).map(|query| {
         let hits = index.query(query).top_k(10).run().expect("answered");
@@ -39,7 +54,7 @@ fn recall(index: &Index) -> f64 {
             hits.iter().map(|hit| hit.id.to_string().parse().expect("ids are numbers")).collect();
         oracle.recall(query, 10, &slots, |_| true)
     });
-    found.sum::<f64>() / 50.0
+    found.sum::<f64>() / QUERIES as f64
 }
 
 #[test]
@@ -48,15 +63,15 @@ fn a_chosen_codec_is_kept_and_changed_while_queries_go_on() {
     let root = dir.path().join("index");
     let mut index = filled(&root, Settings::new(DIM as u32).with_quantization(Quantization::Sq4));
     assert_eq!(codecs(&index), ["sq4"]);
-    for chosen in CHOICES {
+    for (chosen, codec) in CHOICES {
         index.set_quantization(chosen, None).expect("a healthy disk");
         // Codes of one kind or the other: the answers are exact distances.
         let found = recall(&index);
-        assert!(found > 0.94, "{chosen} is on its way: {found}");
+        assert!(found > 0.98, "{chosen} is on its way: {found}");
         index.wait_optimized().expect("a healthy disk");
-        let codec = if chosen == Quantization::Sq4 { "sq4" } else { "sq8" };
         assert_eq!((codecs(&index), index.quantization()), (vec![codec], (chosen, None)));
-        assert!(recall(&index) > 0.94, "{chosen}");
+        let found = recall(&index);
+        assert!(found > 0.98, "{chosen}: {found}");
         index.close().expect("a healthy disk");
         let reader = Reader::open(&root).expect("an index");
         assert_eq!(reader.settings().quantization, chosen);
@@ -85,6 +100,37 @@ fn what_was_chosen_before_a_crash_is_done_after_it() {
     index.upsert_item(Item::new(7_u64, merged)).expect("room");
     index.compact().expect("a healthy disk");
     assert_eq!(codecs(&index), ["sq4"], "what is merged later, too");
+}
+
+/// Bytes of codes and graphs.
+fn searched_bytes(index: &Index) -> u64 {
+    let stats = index.stats();
+    let segments = stats.shards.iter().flat_map(|shard| &shard.segments);
+    let bytes = segments.map(|segment| {
+        let codes = segment.codes.expect("sealed with codes");
+        u64::from(segment.rows) * codes.row_bytes as u64 + segment.graph_bytes
+    });
+    bytes.sum()
+}
+
+#[test]
+fn codes_shrink_and_grow_with_the_budget() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let index = filled(&dir.path().join("index"), Settings::new(DIM as u32));
+    let all = searched_bytes(&index);
+    let graph = all - ROWS as u64 * 64;
+    // 48 components are 64 after the rotation.
+    for (row, codec) in [(64, "sq8"), (63, "rabitq-1"), (64, "sq8"), (0, "rabitq-1")] {
+        index.set_quantization(Quantization::Auto, Some(graph + ROWS as u64 * row)).expect("a healthy disk");
+        index.wait_optimized().expect("a healthy disk");
+        assert_eq!(codecs(&index), [codec], "{row} bytes a row");
+        assert!(searched_bytes(&index) <= all);
+        let found = recall(&index);
+        assert!(found > 0.98, "{codec}: {found}");
+    }
+    index.set_quantization(Quantization::Auto, None).expect("a healthy disk");
+    index.wait_optimized().expect("a healthy disk");
+    assert_eq!(codecs(&index), ["sq8"]);
 }
 
 #[test]

@@ -103,9 +103,15 @@ fn codes_are_made_again_as_asked_for_and_the_graph_stays() {
     let graph =
         |index: &SealedIndex| index.part.section(GRAPH, DEFAULT_FIELD).expect("written").bytes().to_vec();
     let (first, mut scratch) = (graph(&index), Scratch::default());
-    for (wanted, name) in
-        [(Quantization::Sq4, "sq4"), (Quantization::Sq8, "sq8"), (Quantization::Auto, "sq8")]
-    {
+    let three = Quantization::RaBitQ { bits: 3 };
+    let asked = [
+        (Quantization::Sq4, "sq4"),
+        (three, "rabitq-3"),
+        (Quantization::Sq8, "sq8"),
+        (three, "rabitq-3"),
+        (Quantization::Auto, "sq8"),
+    ];
+    for (wanted, name) in asked {
         let part = write_encoded(&store, &index, &truth, (&settings, wanted), 1).expect("room");
         index = published(&store, &part, &settings);
         assert_eq!((index.quantization(), index.codes().name()), (wanted, name));
@@ -131,7 +137,7 @@ fn few_rows_and_vectors_without_structure_keep_a_code_for_every_component() {
         } else {
             write_vectors(&store, &settings, rows, noise)
         };
-        let coder = coder(&truth, &settings).expect("sound rows");
+        let coder = fitted(&truth, &settings).expect("sound rows");
         assert!(coder.projection().is_none() && coder.dim() == dim, "{rows} {dim}");
     }
 }
