@@ -111,6 +111,23 @@ impl Candidates {
         self.kept.retain(|candidate| candidate.distance <= bound);
     }
 
+    /// The candidates that are left when better estimates of those that are not hopeless come in.
+    #[must_use]
+    pub fn refine(mut self, mut estimate: impl FnMut(u32) -> Estimate) -> Self {
+        self.drop_hopeless();
+        let mut refined = Self::new(self.k);
+        self.kept.iter().for_each(|candidate| refined.push(candidate.slot, estimate(candidate.slot)));
+        refined
+    }
+
+    /// The `k` nearest by the low ends of their ranges; by their estimates where these say that they are exact.
+    pub fn into_nearest(mut self) -> Vec<Neighbor> {
+        self.drop_hopeless();
+        self.kept.sort_unstable();
+        self.kept.truncate(self.k);
+        self.kept
+    }
+
     /// The `k` nearest by the distances that `exact` reads, each slot's once at most.
     pub fn rerank(self, mut exact: impl FnMut(u32) -> f32) -> Pruned {
         match self.try_rerank(|slot| Ok::<_, Infallible>(exact(slot))) {
@@ -195,6 +212,23 @@ mod tests {
         let slots: Vec<u32> =
             (0..5).map(|i| (0..1000).find(|slot| slot * 7919 % 1000 == i).expect("one of each")).collect();
         assert_eq!(found.nearest.iter().map(|found| found.slot).collect::<Vec<_>>(), slots);
+    }
+
+    #[test]
+    fn better_estimates_leave_fewer_candidates() {
+        let mut dice = Dice::new(2);
+        let exact: Vec<f32> = (0..5000).map(|_| 10.0 + dice.gaussian()).collect();
+        let off: Vec<f32> = (0..5000).map(|_| 0.9 * dice.uniform()).collect();
+        let estimate = |slot: usize, error| Estimate { distance: exact[slot] + off[slot] * error, error };
+        let coarse: Vec<_> = (0..5000).map(|slot| estimate(slot, 0.5)).collect();
+        let first = candidates(10, &coarse);
+        let fine = first.clone().refine(|slot| estimate(slot as usize, 0.01));
+        let reads = first.rerank(|slot| exact[slot as usize]).reads;
+        let found = fine.clone().rerank(|slot| exact[slot as usize]);
+        assert_eq!(found.nearest, naive(&exact, 10));
+        assert!(found.reads < 15 && reads > 40, "{} after {reads}", found.reads);
+        let certain = candidates(10, &coarse).refine(|slot| estimate(slot as usize, 0.0));
+        assert_eq!(certain.into_nearest(), naive(&exact, 10));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use vectra_core::Metric;
 use vectra_core::vector::normalize::inverse_norm;
 
 use super::kernel::kernels;
+use super::levels::OfRow;
 use super::query::RaBitQQuery;
 use super::row::{self, Factors};
 use crate::codec::Codec;
@@ -73,8 +74,15 @@ impl RaBitQ {
         assert_eq!(part.len(), self.dim(), "vector and codec have different dimensions");
         let mut codes = vec![0; part.len()];
         let of = kernels().encode(&sane(part), self.bits, &mut codes);
+        (codes, self.factors(of, rest))
+    }
+}
+
+impl RaBitQ {
+    /// The factors of a row, with what else there is of its energy.
+    pub(super) fn factors(self, of: OfRow, rest: f32) -> Factors {
         let energy = if self.metric == Metric::Dot { rest } else { of.energy as f32 + rest };
-        (codes, Factors { energy, scale: of.scale, error: of.error })
+        Factors { energy, scale: of.scale, error: of.error }
     }
 }
 

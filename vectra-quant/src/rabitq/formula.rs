@@ -55,6 +55,12 @@ pub(super) struct Side {
 impl Side {
     /// A query of these codes, with what else there is of its energy, for rows of codes of `bits`.
     pub(super) fn new(metric: Metric, bits: u32, codes: &[i8], of: &OfQuery, rest: f32) -> Self {
+        Self::of_parts(metric, &[bits], codes, of, rest)
+    }
+
+    /// The same for rows that follow each other, each with so many bits of the codes, the highest first.
+    pub(super) fn of_parts(metric: Metric, parts: &[u32], codes: &[i8], of: &OfQuery, rest: f32) -> Self {
+        let bits = parts.iter().sum::<u32>();
         let energy = if metric == Metric::Dot { rest } else { of.energy as f32 + rest };
         let (half, floor) = match metric {
             Metric::Dot => (0.5, f32::NEG_INFINITY),
@@ -65,8 +71,8 @@ impl Side {
         let sine = f64::from(SINES[bits as usize - 1]);
         let length = (of.energy + of.lost / (sine * sine)).sqrt() as f32;
         Self {
-            codes: row::spread(codes, bits),
-            planes: row::layout(codes.len(), bits).collect(),
+            codes: parts.iter().flat_map(|bits| row::spread(codes, *bits)).collect(),
+            planes: parts.iter().flat_map(|bits| row::layout(codes.len(), *bits)).collect(),
             bias: ((1 << bits) - 1) * of.sum,
             step: of.step,
             energy,

@@ -81,10 +81,32 @@ pub(super) fn encode(vector: &[f32], bits: u32, codes: &mut [u8]) -> OfRow {
         squares[lane] += v * v;
     });
     let [energy, along, squares] = [energy, along, squares].map(|lanes| lanes.iter().sum::<f64>());
+    of_row(vector.len(), bits, energy, along, squares)
+}
+
+/// What codes of `bits` that came about otherwise do not say of a finite `vector`.
+pub(super) fn judge(vector: &[f32], bits: u32, codes: &[u8]) -> OfRow {
+    let middle = f64::from(Grid::new(bits).middle);
+    let (mut energy, mut along, mut squares) = (0.0, 0.0, 0.0);
+    for (x, code) in vector.iter().zip(codes) {
+        let (x, v) = (f64::from(*x), f64::from(*code) - middle);
+        energy += x * x;
+        along += x * v;
+        squares += v * v;
+    }
+    if greatest(vector) < LEAST {
+        return OfRow { energy: 0.0, scale: 0.0, error: 0.0 };
+    }
+    of_row(vector.len(), bits, energy, along, squares)
+}
+
+/// From the squared length of a vector of `len` components, that of its levels and the product of both.
+#[inline(always)]
+fn of_row(len: usize, bits: u32, energy: f64, along: f64, squares: f64) -> OfRow {
     let scale = energy / along;
     let least = f64::from(SINES[bits as usize - 1]);
     let sine_squared = (1.0 - along * along / (energy * squares)).max(least * least);
-    let directions = (vector.len() as f64 - 1.0).max(1.0);
+    let directions = (len as f64 - 1.0).max(1.0);
     let error = (scale * scale * squares * sine_squared / directions).sqrt();
     OfRow { energy, scale: scale as f32, error: error as f32 }
 }

@@ -16,11 +16,13 @@ mod levels;
 mod query;
 mod row;
 mod signs;
+mod split;
 
 pub use codec::{BITS_MAX, RaBitQ};
 pub use formula::Estimate;
 pub use query::{EPS, RaBitQQuery};
 pub use signs::{HEADER_BYTES, SignBlocks, SignQuery};
+pub use split::{Split, SplitQuery};
 
 /// Rows of [`RaBitQ`].
 pub type RaBitQRows<'a> = crate::store::Rows<'a, RaBitQ>;

@@ -44,7 +44,7 @@ impl RaBitQQuery {
     pub(super) fn of_vector(codec: RaBitQ, query: &[f32], rest: f32) -> Self {
         let mut codes = vec![0; query.len()];
         let of = kernels().bind(query, &mut codes);
-        Self::new(codec, &codes, &of, rest)
+        Self::of_codes(codec, &codes, &of, rest)
     }
 
     /// The vector that `row` stands for, as the query.
@@ -65,12 +65,13 @@ impl RaBitQQuery {
         let sum = codes.iter().map(|code| i32::from(*code)).sum();
         let step = 0.5 * scale;
         let of = OfQuery { energy: f64::from(step).powi(2) * squares as f64, lost: 0.0, step, sum };
-        let mut query = Self::new(codec, &codes, &of, 0.0);
+        let mut query = Self::of_codes(codec, &codes, &of, 0.0);
         query.side.set_energy(energy);
         query
     }
 
-    fn new(codec: RaBitQ, codes: &[i8], of: &OfQuery, rest: f32) -> Self {
+    /// A query that was encoded.
+    pub(super) fn of_codes(codec: RaBitQ, codes: &[i8], of: &OfQuery, rest: f32) -> Self {
         let side = Side::new(codec.metric(), codec.bits(), codes, of, rest);
         Self { codec, side, eps: EPS, kernels: kernels() }
     }

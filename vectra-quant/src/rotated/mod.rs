@@ -27,10 +27,10 @@ pub struct Rotated {
 }
 
 /// What is encoded of a vector.
-struct Part {
-    components: Vec<f32>,
+pub(crate) struct Part {
+    pub(crate) components: Vec<f32>,
     /// Under dot `|y|^2 - |x|^2`, otherwise zero.
-    rest: f32,
+    pub(crate) rest: f32,
 }
 
 impl Rotated {
@@ -106,7 +106,9 @@ impl Rotated {
         codec.bind_part(&part.components, part.rest)
     }
 
-    fn rotate(&self, vector: &[f32]) -> Part {
+    /// # Panics
+    /// If `vector` is not [`dim`](Self::dim) long.
+    pub(crate) fn rotate(&self, vector: &[f32]) -> Part {
         assert_eq!(vector.len(), self.dim(), "vector and rotation have different dimensions");
         let vector = sane(vector);
         let scale = scale(&vector, self.metric);

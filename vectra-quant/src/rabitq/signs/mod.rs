@@ -7,6 +7,7 @@
 mod format;
 mod query;
 
+use vectra_core::Neighbor;
 use vectra_core::io::Blob;
 use vectra_core::memory::AlignedBuf;
 
@@ -135,6 +136,14 @@ impl SignBlocks {
             }
         });
         candidates
+    }
+
+    /// The `k` rows among the admitted ones that are nearest by their estimates, the nearest first.
+    ///
+    /// # Panics
+    /// If another codec bound the query.
+    pub fn nearest(&self, query: &SignQuery, k: usize, admits: impl Fn(u32) -> bool) -> Vec<Neighbor> {
+        self.candidates(&query.certain(), k, admits).into_nearest()
     }
 
     /// Calls `visit` with the first row of each block, the sums of its rows and their factors.

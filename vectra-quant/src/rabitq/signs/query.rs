@@ -45,6 +45,13 @@ impl SignQuery {
         &self.tables
     }
 
+    /// The same with ranges of no width.
+    pub(super) fn certain(&self) -> Self {
+        let mut certain = self.clone();
+        certain.side.reach = 0.0;
+        certain
+    }
+
     /// The estimate of a row of these factors.
     pub(super) fn estimate(&self, sum: u16, factors: Factors) -> Estimate {
         self.side.estimate(sum, factors)

@@ -50,6 +50,23 @@ fn blocks_say_what_rows_say_but_for_what_tables_round() {
 }
 
 #[test]
+fn the_nearest_by_estimates_are_those_of_all() {
+    let vectors = clustered(1000, 96, 5, 0.4, 1);
+    for metric in METRICS {
+        let (coder, _, blocks) = coded(&vectors, 96, metric);
+        let query = coder.bind(&uniform(1, 96, 3)).signs();
+        let mut all = vec![Estimate::default(); 1000];
+        blocks.estimate_all(&query, &mut all);
+        let admits = |slot: u32| slot % 2 == 1;
+        let mut expected: Vec<_> =
+            all.iter().zip(0..).map(|(of, slot)| Neighbor { distance: of.distance, slot }).collect();
+        expected.retain(|neighbor| admits(neighbor.slot));
+        expected.sort();
+        assert_eq!(blocks.nearest(&query, 20, admits), expected[..20]);
+    }
+}
+
+#[test]
 fn ranges_are_missed_as_often_as_they_say() {
     let (dim, count) = (192, 1000);
     let vectors = clustered(count, dim, 12, 0.3, 1);

@@ -54,7 +54,7 @@ impl Table for Kernels {
         let mut all: Vec<&'static Self> = Vec::new();
         #[cfg(target_arch = "x86_64")]
         all.extend(x86_64::TABLES);
-        all.push(&PORTABLE);
+        all.extend([&PORTABLE]);
         all
     }
 }
