@@ -83,5 +83,5 @@ pub(super) static KERNELS: Kernels = Kernels {
     scan,
     encode: levels::encode,
     bind: levels::bind,
-    lower_ends: generic::lower_ends,
+    within: generic::within,
 };

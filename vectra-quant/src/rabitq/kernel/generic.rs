@@ -151,26 +151,30 @@ pub(super) unsafe fn scan<S: Sums>(side: &Side, rows: &[u8], stride: usize, out:
     unsafe { all::<S>(side, out, row) }
 }
 
-/// The low ends of the ranges of a block's rows, and how many of them are not beyond `bound`.
+/// Which rows of a block have low ends that are not beyond `bound`, one bit each.
 #[inline(always)]
-pub(super) fn lower_ends(
+pub(super) fn within(
     query: &SignSide,
     sums: &[u16; BLOCK_ROWS],
     factors: &[u8; FACTORS_OF_BLOCK],
     bound: f32,
-    lower: &mut [f32; BLOCK_ROWS],
-) -> u32 {
-    let mut within = 0;
+) -> u64 {
     let floats = factors.as_chunks::<4>().0;
+    let mut within = [0; BLOCK_ROWS];
     for at in 0..BLOCK_ROWS {
         let factor = |which: usize| f32::from_le_bytes(floats[which * BLOCK_ROWS + at]);
         let row = Factors { energy: factor(0), scale: factor(1), error: factor(2) };
-        lower[at] = query.estimate(sums[at], row).lower();
         // What is no number is not beyond it.
-        let is_beyond = lower[at] > bound;
-        within += u32::from(!is_beyond);
+        let is_beyond = query.estimate(sums[at], row).lower() > bound;
+        within[at] = u8::from(!is_beyond);
     }
-    within
+    let mut mask = 0;
+    for (at, bytes) in within.as_chunks::<8>().0.iter().enumerate() {
+        // Byte i is multiplied so that its lowest bit comes to lie at 56 + i, where no other does.
+        let bits = u64::from_le_bytes(*bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        mask |= bits << (8 * at);
+    }
+    mask
 }
 
 /// Sixteen sums in a plain array: whatever registers the compiler's base target has, on any architecture.
@@ -216,5 +220,5 @@ pub(super) static PORTABLE: Kernels = Kernels {
     scan: scan::<[i32; 16]>,
     encode: levels::encode,
     bind: levels::bind,
-    lower_ends,
+    within,
 };

@@ -33,7 +33,7 @@ pub(super) struct Kernels {
     scan: ScanFn,
     encode: EncodeFn,
     bind: BindFn,
-    lower_ends: LowerEndsFn,
+    within: WithinFn,
 }
 
 /// `gather(query, rows, stride, slots, out)`; needs the stride of the query's planes, a line of the query for each of their fields,
@@ -46,9 +46,8 @@ type ScanFn = unsafe fn(&Side, &[u8], usize, &mut [f32]);
 type EncodeFn = unsafe fn(&[f32], u32, &mut [u8]) -> OfRow;
 /// `bind(vector, codes)`; needs the instruction set.
 type BindFn = unsafe fn(&[f32], &mut [i8]) -> OfQuery;
-/// `lower_ends(query, sums, factors, bound, lower)`; needs the instruction set.
-type LowerEndsFn =
-    unsafe fn(&SignSide, &[u16; BLOCK_ROWS], &[u8; FACTORS_OF_BLOCK], f32, &mut [f32; BLOCK_ROWS]) -> u32;
+/// `within(query, sums, factors, bound)`; needs the instruction set.
+type WithinFn = unsafe fn(&SignSide, &[u16; BLOCK_ROWS], &[u8; FACTORS_OF_BLOCK], f32) -> u64;
 
 impl Kernels {
     /// The name of the instruction set.
@@ -104,19 +103,18 @@ impl Kernels {
         unsafe { (self.bind)(vector, codes) }
     }
 
-    /// The low ends of the ranges of a block's rows, from their sums and their factors, 64 energies, scales and errors, and
-    /// how many of them are not beyond `bound`.
+    /// Which rows of a block have low ends that are not beyond `bound`, one bit each; from their sums and their factors: 64 energies,
+    /// scales and errors.
     #[inline]
-    pub(super) fn lower_ends(
+    pub(super) fn within(
         &self,
         query: &SignSide,
         sums: &[u16; BLOCK_ROWS],
         factors: &[u8; FACTORS_OF_BLOCK],
         bound: f32,
-        lower: &mut [f32; BLOCK_ROWS],
-    ) -> u32 {
+    ) -> u64 {
         // SAFETY: a `Kernels` is handed out only where its instruction set is.
-        unsafe { (self.lower_ends)(query, sums, factors, bound, lower) }
+        unsafe { (self.within)(query, sums, factors, bound) }
     }
 }
 

@@ -232,19 +232,18 @@ macro_rules! entry_points {
             }
 
             #[target_feature(enable = $features)]
-            fn lower_ends(
+            fn within(
                 query: &SignSide,
                 sums: &[u16; BLOCK_ROWS],
                 factors: &[u8; FACTORS_OF_BLOCK],
                 bound: f32,
-                lower: &mut [f32; BLOCK_ROWS],
-            ) -> u32 {
-                generic::lower_ends(query, sums, factors, bound, lower)
+            ) -> u64 {
+                generic::within(query, sums, factors, bound)
             }
 
             /// To be handed out only after the features were detected.
             pub(super) static KERNELS: Kernels =
-                Kernels { isa: Isa::$isa, gather, scan, encode, bind, lower_ends };
+                Kernels { isa: Isa::$isa, gather, scan, encode, bind, within };
         }
     };
 }

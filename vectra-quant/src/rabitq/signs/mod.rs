@@ -122,15 +122,13 @@ impl SignBlocks {
     /// If another codec bound the query.
     pub fn candidates(&self, query: &SignQuery, k: usize, admits: impl Fn(u32) -> bool) -> Candidates {
         let mut candidates = Candidates::new(k);
-        let mut lower = [0.0; BLOCK_ROWS];
         self.each_block(query, |first, sums, factors| {
-            if query.lower_ends(sums, factors, candidates.bound(), &mut lower) == 0 {
-                return;
-            }
-            for (at, lower) in lower.iter().enumerate() {
-                let is_hopeless = *lower > candidates.bound();
+            let mut within = query.within(sums, factors, candidates.bound());
+            while within != 0 {
+                let at = within.trailing_zeros() as usize;
+                within &= within - 1;
                 let slot = (first + at) as u32;
-                if !is_hopeless && slot < self.rows && admits(slot) {
+                if slot < self.rows && admits(slot) {
                     candidates.push(slot, query.estimate(sums[at], read(factors, at)));
                 }
             }

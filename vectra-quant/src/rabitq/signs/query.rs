@@ -57,15 +57,14 @@ impl SignQuery {
         self.side.estimate(sum, factors)
     }
 
-    /// The low ends of the ranges of a block's rows, and how many of them are not beyond `bound`.
-    pub(super) fn lower_ends(
+    /// Which rows of a block have low ends that are not beyond `bound`, one bit each.
+    pub(super) fn within(
         &self,
         sums: &[u16; BLOCK_ROWS],
         factors: &[u8; FACTORS_OF_BLOCK],
         bound: f32,
-        lower: &mut [f32; BLOCK_ROWS],
-    ) -> u32 {
-        self.kernels.lower_ends(&self.side, sums, factors, bound, lower)
+    ) -> u64 {
+        self.kernels.within(&self.side, sums, factors, bound)
     }
 }
 

@@ -119,7 +119,7 @@ fn one_bit_and_few_reads_find_the_nearest() {
 }
 
 #[test]
-fn every_kernel_gives_the_same_low_ends() {
+fn every_kernel_finds_the_same_rows_within_a_bound() {
     let vectors = clustered(64, 70, 3, 0.5, 6);
     for metric in METRICS {
         let (coder, _, blocks) = coded(&vectors, 70, metric);
@@ -133,16 +133,18 @@ fn every_kernel_gives_the_same_low_ends() {
         let factors = blocks.factors.first_chunk().expect("one block");
         let mut answers = Vec::new();
         for kernel in runnable::<Kernels>() {
-            let mut lower = [f32::NAN; BLOCK_ROWS];
-            let within = kernel.lower_ends(&side, &sums, factors, 0.5, &mut lower);
-            assert_eq!(within as usize, lower.iter().filter(|lower| **lower <= 0.5).count());
-            for (at, lower) in lower.iter().enumerate() {
-                assert_eq!(*lower, side.estimate(sums[at], read(factors, at)).lower());
+            let within = kernel.within(&side, &sums, factors, 0.5);
+            for at in 0..BLOCK_ROWS {
+                let lower = side.estimate(sums[at], read(factors, at)).lower();
+                assert_eq!(within >> at & 1 == 1, lower <= 0.5, "{metric}: {lower}");
             }
-            answers.push(lower.map(f32::to_bits));
+            let all = kernel.within(&side, &sums, factors, f32::INFINITY);
+            let none = kernel.within(&side, &sums, factors, f32::NEG_INFINITY);
+            answers.push((within, all, none));
         }
         answers.dedup();
         assert_eq!(answers.len(), 1);
+        assert_eq!((answers[0].1, answers[0].2), (u64::MAX, 0));
     }
 }
 
