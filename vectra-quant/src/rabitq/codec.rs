@@ -20,11 +20,12 @@ pub const BITS_MAX: u32 = 8;
 /// One to eight bits per dimension on levels that lie symmetrically around zero, for rotated vectors.
 ///
 /// A row of [`row_bytes`](Codec::row_bytes) bytes, a multiple of 64, holds the codes in planes, their highest bits first. The widths
-/// of the planes are, for codes of 1 to 8 bits: 1, 2, 2+1, 4, 4+1, 4+2, 4+2+1, 4+4.
+/// of the planes are, for codes of 1 to 8 bits: 1, 2, 2+1, 4, 4+1, 4+2, 4+2+1, 4+4. Each begins at a multiple of 64 bytes, unless
+/// the row would be shorter if each followed the one before it: then it does.
 ///
 /// | bytes | content |
 /// |---|---|
-/// | each plane, of `w` bits, a whole number of lines of 64 bytes | with `b` the bytes of codes of a line, 64 or, in the last line of the row, 52, byte j of the first line holds the bits of component j in its lowest `w` bits, those of component `b + j` in the next ones, and so on, and each further line those of the components after it; what belongs to no component is zero |
+/// | each plane, of `w` bits: as many bytes as hold `8 / w` codes each | with `b` those of its bytes that lie in the same 64 of the row, the j-th of them holds the bits of the j-th component in its lowest `w` bits, those of component `b + j` in the next ones, and so on; the next 64 bytes of the row go on with the components after those; what belongs to no component is zero |
 /// | `row_bytes - 12..` | three `f32`, little-endian: `energy`, `scale` and `error` |
 ///
 /// Component i is `scale * (code_i - (2^bits - 1) / 2)`. With `y` the vector and `v` its code less that middle, the codes are those of the

@@ -36,10 +36,12 @@ impl Estimate {
 /// A query as the kernels need it; the formula is explained at [`RaBitQQuery`](super::query::RaBitQQuery).
 #[derive(Debug, Clone)]
 pub(super) struct Side {
-    /// Signed codes, for each line of a row as many lines as it has fields.
+    /// Signed codes, for each line of each plane as many lines as it has fields.
     pub(super) codes: Vec<QueryLine>,
     /// The planes of a row.
     pub(super) planes: Vec<Plane>,
+    /// Bytes of a row.
+    pub(super) row_bytes: usize,
     /// `(2^bits - 1) * sum b` of the codes `b`.
     pub(super) bias: i32,
     pub(super) step: f32,
@@ -60,7 +62,11 @@ impl Side {
 
     /// The same for rows that follow each other, each with so many bits of the codes, the highest first.
     pub(super) fn of_parts(metric: Metric, parts: &[u32], codes: &[i8], of: &OfQuery, rest: f32) -> Self {
-        let bits = parts.iter().sum::<u32>();
+        let (bits, mut row_bytes, mut planes) = (parts.iter().sum::<u32>(), 0, Vec::new());
+        for part in parts {
+            planes.extend(row::layout(codes.len(), *part).into_iter().map(|plane| plane.behind(row_bytes)));
+            row_bytes += row::row_bytes(codes.len(), *part);
+        }
         let energy = if metric == Metric::Dot { rest } else { of.energy as f32 + rest };
         let (half, floor) = match metric {
             Metric::Dot => (0.5, f32::NEG_INFINITY),
@@ -72,7 +78,8 @@ impl Side {
         let length = (of.energy + of.lost / (sine * sine)).sqrt() as f32;
         Self {
             codes: parts.iter().flat_map(|bits| row::spread(codes, *bits)).collect(),
-            planes: parts.iter().flat_map(|bits| row::layout(codes.len(), *bits)).collect(),
+            planes,
+            row_bytes,
             bias: ((1 << bits) - 1) * of.sum,
             step: of.step,
             energy,

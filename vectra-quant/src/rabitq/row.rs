@@ -1,7 +1,11 @@
 //! Where the codes and the factors of a row lie.
 //!
 //! A code is cut into planes of four, two and one bits, the highest first. A plane of `w` bits has `8 / w` codes to a byte:
-//! those of a line of 64 bytes are in its lowest `w` bits, then in the next, and so on, so that kernels take whole lines.
+//! those of its bytes in one line of 64 are in their lowest `w` bits, then in the next, and so on, so that kernels take whole lines.
+//! Each plane begins with a line where the row does not become longer by it, and otherwise where the one before it ends; in a
+//! line that two planes share, the query has zeros for the bytes of the other.
+
+use std::ops::Range;
 
 /// Bytes of a line: a row is a whole number of them, and so is each plane.
 pub(super) const LINE: usize = 64;
@@ -23,66 +27,96 @@ pub(super) const fn planes(bits: u32) -> &'static [u32] {
     }
 }
 
-/// Some lines of a row whose codes are of the same width.
+/// The bits of all codes that lie together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plane {
     /// Bits of a code in it.
     pub(super) width: u32,
-    /// How many.
-    pub(super) lines: usize,
+    /// Bits of a code in the planes behind it.
+    below: u32,
+    /// Its first byte in the row.
+    start: usize,
+    /// How many bytes it has.
+    len: usize,
 }
 
 impl Plane {
     /// Codes to a byte.
-    fn fields(self) -> usize {
+    pub(super) fn fields(self) -> usize {
         8 / self.width as usize
+    }
+
+    /// The lines of the row that it has bytes in.
+    pub(super) fn lines(self) -> Range<usize> {
+        self.start / LINE..self.end().div_ceil(LINE)
+    }
+
+    /// Where it ends in the row.
+    fn end(self) -> usize {
+        self.start + self.len
+    }
+
+    /// Its bytes in a line of the row.
+    fn bytes_in(self, line: usize) -> Range<usize> {
+        self.start.max(line * LINE)..self.end().min((line + 1) * LINE)
+    }
+
+    /// The same in a row that has as many bytes in front.
+    pub(super) fn behind(self, bytes: usize) -> Self {
+        Self { start: self.start + bytes, ..self }
     }
 }
 
-/// The planes of rows of `dim` codes of `bits`; the factors are at the end of the last.
-pub(super) fn layout(dim: usize, bits: u32) -> impl Iterator<Item = Plane> {
-    let widths = planes(bits);
-    widths.iter().enumerate().map(move |(at, width)| {
-        let behind = if at + 1 == widths.len() { FACTOR_BYTES } else { 0 };
-        Plane { width: *width, lines: (dim.div_ceil(8 / *width as usize) + behind).div_ceil(LINE) }
-    })
+/// The planes of rows of `dim` codes of `bits`.
+pub(super) fn layout(dim: usize, bits: u32) -> Vec<Plane> {
+    let step = if row_end(dim, bits, LINE) <= row_end(dim, bits, 1) { LINE } else { 1 };
+    let (mut below, mut end) = (bits, 0_usize);
+    let plane = |width: &u32| {
+        below -= width;
+        let start = end.next_multiple_of(step);
+        let plane = Plane { width: *width, below, start, len: plane_bytes(dim, *width) };
+        end = plane.end();
+        plane
+    };
+    planes(bits).iter().map(plane).collect()
 }
 
-/// Bytes of a row.
-pub(super) fn row_bytes(dim: usize, bits: u32) -> usize {
-    layout(dim, bits).map(|plane| plane.lines * LINE).sum()
+/// Bytes of a plane.
+const fn plane_bytes(dim: usize, width: u32) -> usize {
+    dim.div_ceil(8 / width as usize)
 }
 
-/// For each line of a row its plane, the bits below it in a code, and its bytes of codes.
-fn lines(dim: usize, bits: u32) -> impl Iterator<Item = (Plane, u32, usize)> {
-    let mut below = bits;
-    let lines = layout(dim, bits).flat_map(move |plane| {
-        below -= plane.width;
-        std::iter::repeat_n((plane, below), plane.lines)
-    });
-    let last = row_bytes(dim, bits) / LINE - 1;
-    lines.enumerate().map(move |(line, (plane, below))| {
-        (plane, below, if line == last { LINE - FACTOR_BYTES } else { LINE })
-    })
+/// Where a row ends, its factors included, whose planes begin at multiples of `step`.
+const fn row_end(dim: usize, bits: u32, step: usize) -> usize {
+    let (widths, mut end, mut at) = (planes(bits), 0_usize, 0);
+    while at < widths.len() {
+        end = end.next_multiple_of(step) + plane_bytes(dim, widths[at]);
+        at += 1;
+    }
+    (end + FACTOR_BYTES).next_multiple_of(LINE)
 }
 
-/// Calls `visit` with each field of each line, plane after plane.
+/// Bytes of a row: never more than planes without gaps need.
+pub(super) const fn row_bytes(dim: usize, bits: u32) -> usize {
+    row_end(dim, bits, 1)
+}
+
+/// Calls `visit` with each field of each line of each plane.
 fn each_field(dim: usize, bits: u32, mut visit: impl FnMut(Field)) {
-    let (mut first, mut current) = (0, u32::MAX);
-    for (line, (plane, below, bytes)) in lines(dim, bits).enumerate() {
-        if below != current {
-            (first, current) = (0, below);
-        }
-        for field in 0..plane.fields() {
-            let count = bytes.min(dim - first);
-            visit(Field {
-                at: line * LINE,
-                codes: first..first + count,
-                shift: field as u32 * plane.width,
-                below,
-                width: plane.width,
-            });
-            first += count;
+    for plane in layout(dim, bits) {
+        let mut first = 0;
+        for bytes in plane.lines().map(|line| plane.bytes_in(line)) {
+            for field in 0..plane.fields() {
+                let count = bytes.len().min(dim - first);
+                visit(Field {
+                    at: bytes.start,
+                    codes: first..first + count,
+                    shift: field as u32 * plane.width,
+                    below: plane.below,
+                    width: plane.width,
+                });
+                first += count;
+            }
         }
     }
 }
@@ -92,7 +126,7 @@ struct Field {
     /// The byte of the first of them.
     at: usize,
     /// Which they are.
-    codes: std::ops::Range<usize>,
+    codes: Range<usize>,
     /// The lowest of their bits in a byte.
     shift: u32,
     /// Bits of the code below those.
@@ -127,12 +161,12 @@ pub(super) fn unpack(row: &[u8], bits: u32, codes: &mut [u8]) {
 #[repr(C, align(64))]
 pub(super) struct QueryLine(pub(super) [i8; LINE]);
 
-/// The codes of a query as kernels read them: for each line of a row one for each field, zeros where the row has no codes.
+/// The codes of a query as kernels read them: for each line of each plane one for each field, zeros for what is not the plane's.
 pub(super) fn spread(codes: &[i8], bits: u32) -> Vec<QueryLine> {
     let mut spread = Vec::with_capacity(row_bytes(codes.len(), bits) / LINE * 8);
     each_field(codes.len(), bits, |field| {
         let mut line = QueryLine([0; LINE]);
-        line.0[..field.codes.len()].copy_from_slice(&codes[field.codes]);
+        line.0[field.at % LINE..][..field.codes.len()].copy_from_slice(&codes[field.codes]);
         spread.push(line);
     });
     spread
@@ -144,7 +178,7 @@ pub(super) fn collect(spread: &[QueryLine], dim: usize, bits: u32) -> Vec<i8> {
     each_field(dim, bits, |field| {
         let line = lines.next().expect("a line for each field");
         let count = field.codes.len();
-        codes[field.codes].copy_from_slice(&line.0[..count]);
+        codes[field.codes].copy_from_slice(&line.0[field.at % LINE..][..count]);
     });
     codes
 }
@@ -191,25 +225,46 @@ mod tests {
     #[test]
     fn rows_are_as_long_as_their_planes() {
         let lengths = |dim| [1, 2, 3, 4, 5, 6, 7, 8].map(|bits| row_bytes(dim, bits));
-        assert_eq!(lengths(64), [64, 64, 128, 64, 128, 128, 192, 128]);
+        assert_eq!(lengths(64), [64, 64, 64, 64, 64, 64, 128, 128]);
+        assert_eq!(lengths(128), [64, 64, 64, 128, 128, 128, 128, 192]);
         assert_eq!(lengths(384), [64, 128, 192, 256, 256, 320, 384, 448]);
         assert_eq!(lengths(768), [128, 256, 320, 448, 512, 640, 704, 832]);
         for bits in 1..=8 {
             assert_eq!(planes(bits).iter().sum::<u32>(), bits);
-            assert!(row_bytes(65_536, bits) >= 65_536 * bits as usize / 8 + FACTOR_BYTES);
+            for dim in [1, 64, 128, 192, 384, 1000, 65_536_usize] {
+                let least = planes(bits).iter().map(|width| dim.div_ceil(8 / *width as usize)).sum::<usize>();
+                assert_eq!(
+                    row_bytes(dim, bits),
+                    (least + FACTOR_BYTES).next_multiple_of(LINE),
+                    "{dim} {bits}"
+                );
+            }
         }
     }
 
     #[test]
     fn codes_lie_where_the_document_says() {
+        // Planes of 48 bytes and of 24, the second with a line of its own.
         let codes: Vec<u8> = (0..192).map(|i| (i * 7 % 8) as u8).collect();
         let mut row = vec![0; row_bytes(192, 3)];
         pack(&codes, 3, &mut row);
         for (i, code) in codes.iter().enumerate() {
-            assert_eq!(row[i % 64] >> (2 * (i / 64)) & 3, code >> 1, "high bits of {i}");
-            assert_eq!(row[64 + i % 52] >> (i / 52) & 1, code & 1, "low bit of {i}");
+            assert_eq!(row[i % 48] >> (2 * (i / 48)) & 3, code >> 1, "high bits of {i}");
+            assert_eq!(row[64 + i % 24] >> (i / 24) & 1, code & 1, "low bit of {i}");
         }
-        assert_eq!(row[116..], [0; 12]);
+        assert_eq!(row[48..64], [0; 16]);
+        assert_eq!(row[88..], [0; 40]);
+        // Planes of 80, 40 and 20 bytes do not have lines of their own: the last is the end of one and the start of the next.
+        let codes: Vec<u8> = (0..160).map(|i| (i * 37 % 128) as u8).collect();
+        let mut row = vec![0; row_bytes(160, 7)];
+        assert_eq!(row.len(), 192);
+        pack(&codes, 7, &mut row);
+        for (i, code) in codes.iter().enumerate() {
+            let (byte, shift) =
+                if i < 128 { (i % 64, 4 * (i / 64)) } else { (64 + (i - 128) % 16, 4 * ((i - 128) / 16)) };
+            assert_eq!(row[byte] >> shift & 15, code >> 3, "high bits of {i}");
+        }
+        assert_eq!(row[180..], [0; 12]);
     }
 
     #[test]
@@ -220,6 +275,7 @@ mod tests {
                 let signed: Vec<i8> = (0..dim).map(|i| (i * 31 % 255) as u8 as i8).collect();
                 let mut row = vec![0; row_bytes(dim, bits)];
                 pack(&codes, bits, &mut row);
+                row[row_bytes(dim, bits) - FACTOR_BYTES..].fill(0xff);
                 let mut found = vec![99; dim];
                 unpack(&row, bits, &mut found);
                 assert_eq!(found, codes, "{dim} {bits}");
@@ -227,12 +283,14 @@ mod tests {
                 assert_eq!(collect(&query, dim, bits), signed);
                 let mut fields = query.iter();
                 let mut product = 0;
-                for ((plane, below, _), line) in lines(dim, bits).zip(row.chunks(LINE)) {
-                    for field in 0..plane.fields() {
-                        let QueryLine(query) = fields.next().expect("one for each field");
-                        for (q, byte) in query.iter().zip(line) {
-                            let code = byte >> (field as u32 * plane.width) & ((1 << plane.width) - 1);
-                            product += i32::from(*q) * (i32::from(code) << below);
+                for plane in layout(dim, bits) {
+                    for line in plane.lines().map(|line| &row[line * LINE..][..LINE]) {
+                        for field in 0..plane.fields() {
+                            let QueryLine(query) = fields.next().expect("one for each field");
+                            for (q, byte) in query.iter().zip(line) {
+                                let code = byte >> (field as u32 * plane.width) & ((1 << plane.width) - 1);
+                                product += i32::from(*q) * (i32::from(code) << plane.below);
+                            }
                         }
                     }
                 }

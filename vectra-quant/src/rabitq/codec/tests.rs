@@ -142,8 +142,8 @@ proptest! {
 
     #[test]
     fn any_row_is_decoded(row in prop::collection::vec(any::<u8>(), 128), bits in 5..7_u32) {
-        let mut out = [0.0; 10];
-        RaBitQ::new(10, bits, Metric::L2).decode(&row, &mut out);
-        RaBitQ::new(10, bits, Metric::L2).bind_row(&row).score_row(&row);
+        let mut out = [0.0; 120];
+        RaBitQ::new(120, bits, Metric::L2).decode(&row, &mut out);
+        RaBitQ::new(120, bits, Metric::L2).bind_row(&row).score_row(&row);
     }
 }

@@ -11,7 +11,7 @@ use vectra_core::memory::prefetch_at;
 
 use super::super::formula::{Side, SignSide};
 use super::super::levels;
-use super::super::row::{FACTOR_BYTES, Factors, LINE, Plane, QueryLine};
+use super::super::row::{FACTOR_BYTES, Factors, LINE, QueryLine};
 use super::{FACTORS_OF_BLOCK, Kernels};
 use crate::fastscan::BLOCK_ROWS;
 use crate::isa::Isa;
@@ -70,24 +70,25 @@ unsafe fn plane<S: Sums, const WIDTH: u32>(
 /// The distances to four rows.
 ///
 /// # Safety
-/// At each row all lines of the query's planes must be readable, the query must have a line for each of their fields, and the
-/// instruction set of `S` be present.
+/// At each row as many bytes as the query's rows have must be readable, with all lines of its planes among them, the query must have a line
+/// for each of their fields, and the instruction set of `S` be present.
 #[inline(always)]
-unsafe fn four<S: Sums>(side: &Side, mut rows: [*const u8; ROWS]) -> [f32; ROWS] {
-    // SAFETY: the planes are all within the rows and the query, as the caller vouches, and so are the factors, the end of the last.
+unsafe fn four<S: Sums>(side: &Side, rows: [*const u8; ROWS]) -> [f32; ROWS] {
+    // SAFETY: the planes are all within the rows and the query, as the caller vouches, and so are the factors, the end of a row.
     unsafe {
         let (mut sums, mut query) = ([S::zero(); ROWS], side.codes.as_ptr());
-        for Plane { width, lines } in side.planes.iter().copied() {
-            sums = match width {
-                4 => plane::<S, 4>(sums, query, rows, lines),
-                2 => plane::<S, 2>(sums, query, rows, lines),
-                _ => plane::<S, 1>(sums, query, rows, lines),
+        for a_plane in side.planes.iter().copied() {
+            let lines = a_plane.lines();
+            let (count, rows) = (lines.len(), rows.map(|row| row.add(LINE * lines.start)));
+            sums = match a_plane.width {
+                4 => plane::<S, 4>(sums, query, rows, count),
+                2 => plane::<S, 2>(sums, query, rows, count),
+                _ => plane::<S, 1>(sums, query, rows, count),
             };
-            query = query.add(lines * (8 / width as usize));
-            rows = rows.map(|row| row.add(LINE * lines));
+            query = query.add(count * a_plane.fields());
         }
         let factors = rows.map(|row| {
-            let bytes = row.sub(FACTOR_BYTES).cast::<[u8; FACTOR_BYTES]>();
+            let bytes = row.add(side.row_bytes - FACTOR_BYTES).cast::<[u8; FACTOR_BYTES]>();
             Factors::of_bytes(bytes.read())
         });
         side.distances(S::totals(sums), factors)

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use super::formula::{Side, SignSide};
 use super::levels::{OfQuery, OfRow};
-use super::row::LINE;
+use super::row::{FACTOR_BYTES, LINE};
 use crate::fastscan::BLOCK_ROWS;
 use crate::isa::{Isa, Table, choose};
 use crate::sq::DIM_MAX;
@@ -24,7 +24,7 @@ mod x86_64;
 const _: () = assert!(255 * 128 * DIM_MAX as u64 <= i32::MAX as u64, "kernels sum in i32");
 
 /// Bytes of the factors of a block's rows, apart from their codes.
-pub(super) const FACTORS_OF_BLOCK: usize = BLOCK_ROWS * super::row::FACTOR_BYTES;
+pub(super) const FACTORS_OF_BLOCK: usize = BLOCK_ROWS * FACTOR_BYTES;
 
 /// Sums over codes in planes and what they are made of, computed with one instruction set.
 pub(super) struct Kernels {
@@ -36,10 +36,10 @@ pub(super) struct Kernels {
     within: WithinFn,
 }
 
-/// `gather(query, rows, stride, slots, out)`; needs the stride of the query's planes, a line of the query for each of their fields,
+/// `gather(query, rows, stride, slots, out)`; needs the stride of the query's rows, its planes within that, a line of it for each of their fields,
 /// every slot's row within `rows`, an `out` as long as `slots`, and the instruction set.
 type GatherFn = unsafe fn(&Side, &[u8], usize, &[u32], &mut [f32]);
-/// `scan(query, rows, stride, out)`; needs the stride of the query's planes, a line of the query for each of their fields,
+/// `scan(query, rows, stride, out)`; needs the stride of the query's rows, its planes within that, a line of it for each of their fields,
 /// `out.len()` rows, and the instruction set.
 type ScanFn = unsafe fn(&Side, &[u8], usize, &mut [f32]);
 /// `encode(vector, bits, codes)`; needs the instruction set.
@@ -118,14 +118,15 @@ impl Kernels {
     }
 }
 
-/// Checks that the query's planes add up to a row and that it has a line for each of their fields.
+/// Checks that the query's planes and the factors lie within a row and that it has a line for each field of each line of a plane.
 fn check(query: &Side, stride: usize) {
-    let (mut lines, mut fields) = (0, 0);
+    let (mut end, mut fields) = (0, 0);
     for plane in &query.planes {
-        lines += plane.lines;
-        fields += plane.lines * (8 / plane.width as usize);
+        end = end.max(plane.lines().end * LINE);
+        fields += plane.lines().len() * plane.fields();
     }
-    assert!(lines > 0 && lines * LINE == stride, "query and rows have different dimensions");
+    assert!(stride > 0 && stride == query.row_bytes, "query and rows have different dimensions");
+    assert!(end <= stride && FACTOR_BYTES <= stride, "planes and factors lie within a row");
     assert_eq!(query.codes.len(), fields, "a query has a line for each field of a row");
 }
 
