@@ -4,6 +4,7 @@ mod drift;
 mod fastscan;
 mod golden;
 mod kernels;
+mod rabitq;
 mod recall;
 mod rows;
 
