@@ -111,12 +111,19 @@ impl Candidates {
         self.kept.retain(|candidate| candidate.distance <= bound);
     }
 
-    /// The candidates that are left when better estimates of those that are not hopeless come in.
+    /// The candidates that are left when better estimates come in, which are asked for in the order of low ends, as long as the
+    /// better ones do not make hopeless what follows.
     #[must_use]
     pub fn refine(mut self, mut estimate: impl FnMut(u32) -> Estimate) -> Self {
         self.drop_hopeless();
+        self.kept.sort_unstable();
         let mut refined = Self::new(self.k);
-        self.kept.iter().for_each(|candidate| refined.push(candidate.slot, estimate(candidate.slot)));
+        for candidate in self.kept {
+            if candidate.distance > refined.bound() {
+                break;
+            }
+            refined.push(candidate.slot, estimate(candidate.slot));
+        }
         refined
     }
 
@@ -222,7 +229,12 @@ mod tests {
         let estimate = |slot: usize, error| Estimate { distance: exact[slot] + off[slot] * error, error };
         let coarse: Vec<_> = (0..5000).map(|slot| estimate(slot, 0.5)).collect();
         let first = candidates(10, &coarse);
-        let fine = first.clone().refine(|slot| estimate(slot as usize, 0.01));
+        let (before, mut asked) = (first.len(), 0);
+        let fine = first.clone().refine(|slot| {
+            asked += 1;
+            estimate(slot as usize, 0.01)
+        });
+        assert!(2 * asked < before, "{asked} of {before}");
         let reads = first.rerank(|slot| exact[slot as usize]).reads;
         let found = fine.clone().rerank(|slot| exact[slot as usize]);
         assert_eq!(found.nearest, naive(&exact, 10));
