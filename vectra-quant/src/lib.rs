@@ -24,6 +24,10 @@ pub mod fastscan;
 pub mod pruned;
 pub mod rabitq;
 
+// Centroids that stand for many vectors, and what finds the nearest of them.
+mod columns;
+pub mod kmeans;
+
 // Fewer dimensions first, where vectors differ in few.
 pub mod coder;
 pub mod projection;
@@ -34,7 +38,9 @@ pub mod rotation;
 
 pub use crate::codec::{CodeQuery, Codec};
 pub use crate::coder::{Coded, Coder};
+pub use crate::columns::Nearest;
 pub use crate::format::{FormatError, Header};
+pub use crate::kmeans::{Centroids, KMeans, TrainError};
 pub use crate::projection::Projection;
 pub use crate::quantizer::Quantizer;
 pub use crate::rabitq::{Estimate, RaBitQ, RaBitQQuery, RaBitQRows, RaBitQView};
