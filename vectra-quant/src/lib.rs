@@ -28,6 +28,9 @@ pub mod rabitq;
 mod columns;
 pub mod kmeans;
 
+// Codes of pieces, from centroids that were trained.
+pub mod pq;
+
 // Fewer dimensions first, where vectors differ in few.
 pub mod coder;
 pub mod projection;
@@ -41,6 +44,7 @@ pub use crate::coder::{Coded, Coder};
 pub use crate::columns::Nearest;
 pub use crate::format::{FormatError, Header};
 pub use crate::kmeans::{Centroids, KMeans, TrainError};
+pub use crate::pq::{Pq, PqBlocks, PqFormatError, PqQuery, PqRotation, PqRows, PqSettings, PqShape, PqView};
 pub use crate::projection::Projection;
 pub use crate::quantizer::Quantizer;
 pub use crate::rabitq::{Estimate, RaBitQ, RaBitQQuery, RaBitQRows, RaBitQView};

@@ -3,6 +3,7 @@
 use vectra_core::Metric;
 
 use crate::codec::Codec;
+use crate::pq::PqShape;
 use crate::rabitq::{BITS_MAX, RaBitQ};
 use crate::sq::Sq8;
 use crate::sq4::Sq4;
@@ -20,6 +21,8 @@ pub enum Quantizer {
     Sq4(Sq4),
     /// One to eight bits per dimension, of rotated vectors.
     RaBitQ(RaBitQ),
+    /// A code for each piece of a vector, from a model that was trained and lies elsewhere.
+    Pq(PqShape),
 }
 
 impl Quantizer {
@@ -29,14 +32,22 @@ impl Quantizer {
             Self::Sq8(_) => 1,
             Self::Sq4(_) => 2,
             Self::RaBitQ(_) => 3,
+            Self::Pq(_) => 4,
         }
     }
 
-    /// What else a file says of this codec: the bits of [`RaBitQ`], first; zeros.
-    pub const fn settings(&self) -> [u8; SETTINGS_BYTES] {
+    /// What else a file says of this codec: first the bits of [`RaBitQ`] or [`Pq`](crate::Pq); of the latter, too, at 2..4 the
+    /// number of pieces and at 4..8 the checksum of the model; zeros.
+    pub fn settings(&self) -> [u8; SETTINGS_BYTES] {
         let mut settings = [0; SETTINGS_BYTES];
-        if let Self::RaBitQ(rabitq) = self {
-            settings[0] = rabitq.bits() as u8;
+        match self {
+            Self::Sq8(_) | Self::Sq4(_) => {}
+            Self::RaBitQ(rabitq) => settings[0] = rabitq.bits() as u8,
+            Self::Pq(shape) => {
+                settings[0] = shape.bits();
+                settings[2..4].copy_from_slice(&(shape.subspaces() as u16).to_le_bytes());
+                settings[4..].copy_from_slice(&shape.model().to_le_bytes());
+            }
         }
         settings
     }
@@ -52,6 +63,11 @@ impl Quantizer {
             _ if metric == Metric::L1 => return None,
             2 => Self::Sq4(Sq4::new(dim, metric)),
             3 if (1..=BITS_MAX).contains(&bits) => Self::RaBitQ(RaBitQ::new(dim, bits, metric)),
+            4 => {
+                let [bits, _, low, high, model @ ..] = settings;
+                let pieces = u16::from_le_bytes([low, high]).into();
+                Self::Pq(PqShape::new(dim, metric, pieces, bits, u32::from_le_bytes(model))?)
+            }
             _ => return None,
         };
         (quantizer.settings() == settings).then_some(quantizer)
@@ -63,6 +79,7 @@ impl Quantizer {
             Self::Sq8(sq8) => sq8.dim(),
             Self::Sq4(sq4) => sq4.dim(),
             Self::RaBitQ(rabitq) => rabitq.dim(),
+            Self::Pq(shape) => shape.dim(),
         }
     }
 
@@ -72,6 +89,7 @@ impl Quantizer {
             Self::Sq8(sq8) => sq8.metric(),
             Self::Sq4(sq4) => sq4.metric(),
             Self::RaBitQ(rabitq) => rabitq.metric(),
+            Self::Pq(shape) => shape.metric(),
         }
     }
 
@@ -81,30 +99,7 @@ impl Quantizer {
             Self::Sq8(sq8) => sq8.row_bytes(),
             Self::Sq4(sq4) => sq4.row_bytes(),
             Self::RaBitQ(rabitq) => rabitq.row_bytes(),
-        }
-    }
-
-    /// Writes the code of `vector` to `row`.
-    ///
-    /// # Panics
-    /// If `vector` is not [`dim`](Self::dim) long or `row` not [`row_bytes`](Self::row_bytes).
-    pub fn encode(&self, vector: &[f32], row: &mut [u8]) {
-        match self {
-            Self::Sq8(sq8) => sq8.encode(vector, row),
-            Self::Sq4(sq4) => sq4.encode(vector, row),
-            Self::RaBitQ(rabitq) => rabitq.encode(vector, row),
-        }
-    }
-
-    /// Writes the vector that `row` stands for to `out`.
-    ///
-    /// # Panics
-    /// As [`encode`](Self::encode).
-    pub fn decode(&self, row: &[u8], out: &mut [f32]) {
-        match self {
-            Self::Sq8(sq8) => sq8.decode(row, out),
-            Self::Sq4(sq4) => sq4.decode(row, out),
-            Self::RaBitQ(rabitq) => rabitq.decode(row, out),
+            Self::Pq(shape) => shape.row_bytes(),
         }
     }
 }
@@ -137,21 +132,23 @@ mod tests {
     }
 
     #[test]
-    fn it_passes_on_to_the_codec() {
-        let sq8 = Sq8::new(3, Metric::L2);
-        let (mut row, mut expected) = (vec![1; 64], vec![2; 64]);
-        Quantizer::Sq8(sq8).encode(&[1.0, 2.0, 4.0], &mut row);
-        sq8.encode(&[1.0, 2.0, 4.0], &mut expected);
-        assert_eq!(row, expected);
-        let sq4 = Sq4::new(3, Metric::L2);
-        Quantizer::Sq4(sq4).encode(&[1.0, 2.0, 4.0], &mut row);
-        sq4.encode(&[1.0, 2.0, 4.0], &mut expected);
-        assert_eq!(row, expected);
-        let mut vector = [0.0; 3];
-        Quantizer::Sq4(sq4).decode(&row, &mut vector);
-        assert!(vector.iter().zip([1.0, 2.0, 4.0]).all(|(found, x)| (found - x).abs() < 0.3), "{vector:?}");
-        Quantizer::Sq8(sq8).encode(&[1.0, 2.0, 4.0], &mut row);
-        Quantizer::Sq8(sq8).decode(&row, &mut vector);
-        assert!(vector.iter().zip([1.0, 2.0, 4.0]).all(|(found, x)| (found - x).abs() < 0.01), "{vector:?}");
+    fn the_settings_of_a_trained_codec_lead_back_to_it() {
+        let shape = PqShape::new(300, Metric::Cosine, 257, 4, 0x1234_5678).expect("a shape");
+        let quantizer = Quantizer::Pq(shape);
+        let settings = quantizer.settings();
+        assert_eq!(settings, [4, 0, 1, 1, 0x78, 0x56, 0x34, 0x12]);
+        assert_eq!(Quantizer::from_code(4, 300, Metric::Cosine, settings), Some(quantizer));
+        assert_eq!(Quantizer::from_code(4, 300, Metric::L1, settings), None);
+        assert_eq!(
+            Quantizer::from_code(4, 256, Metric::Cosine, settings),
+            None,
+            "fewer components than pieces"
+        );
+        assert_eq!(
+            Quantizer::from_code(4, 300, Metric::Cosine, [4, 1, 1, 1, 0, 0, 0, 0]),
+            None,
+            "bytes of no meaning"
+        );
+        assert_eq!((quantizer.dim(), quantizer.metric(), quantizer.row_bytes()), (300, Metric::Cosine, 192));
     }
 }

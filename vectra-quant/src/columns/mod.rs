@@ -72,6 +72,22 @@ impl Columns {
         self.blocks[n / LANES * self.dim..][..self.dim].iter().map(move |lane| lane[n % LANES])
     }
 
+    /// The sum of the vectors, each times its weight.
+    pub(crate) fn combine(&self, weights: &[f32], out: &mut [f32]) {
+        assert_eq!(
+            (weights.len(), out.len()),
+            (self.count, self.dim),
+            "a weight for each, a sum for each component"
+        );
+        out.fill(0.0);
+        let blocks = self.blocks.chunks_exact(self.dim).zip(weights.chunks(LANES));
+        for (block, weights) in blocks {
+            for (sum, lane) in out.iter_mut().zip(block) {
+                *sum += lane.iter().zip(weights).map(|(x, weight)| x * weight).sum::<f32>();
+            }
+        }
+    }
+
     /// Of each of the finite `rows` the nearest vector.
     pub(crate) fn nearest(&self, rows: &[f32], out: &mut [Nearest]) {
         kernels().nearest(rows, self.dim, &self.blocks, out);
@@ -93,5 +109,29 @@ impl Columns {
 impl std::fmt::Debug for Columns {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Columns({} x {})", self.count, self.dim)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_found_again() {
+        let rows: Vec<f32> = (0..20 * 3).map(|n| n as f32).collect();
+        let columns = Columns::new(&rows, 3);
+        assert_eq!((columns.count(), columns.dim(), columns.width()), (20, 3, 32));
+        assert_eq!(columns.vector(17).collect::<Vec<_>>(), [51.0, 52.0, 53.0]);
+        let mut weights = [0.0; 20];
+        (weights[0], weights[19]) = (2.0, -1.0);
+        let mut sum = [9.0; 3];
+        columns.combine(&weights, &mut sum);
+        assert_eq!(sum.map(|x| x as i32), [-57, -56, -55]);
+    }
+
+    #[test]
+    #[should_panic(expected = "vector 2 of 2")]
+    fn a_vector_beyond_the_last_panics() {
+        let _ = Columns::new(&[1.0, 2.0], 1).vector(2);
     }
 }

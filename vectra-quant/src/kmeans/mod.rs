@@ -98,6 +98,15 @@ impl KMeans {
         let sown = sow::sow(&sample, dim, self.centroids, &rng);
         Ok(lloyd::settle(&sample, dim, sown, self))
     }
+
+    /// Goes on from earlier centroids, if there are any, with all of the finite `rows`, of which there must be one.
+    pub(crate) fn go_on(&self, rows: &[f32], dim: usize, earlier: Option<Centroids>) -> Centroids {
+        let start = match earlier {
+            Some(earlier) => earlier.to_rows(),
+            None => sow::sow(rows, dim, self.centroids, &SeededRng::new(self.seed)),
+        };
+        lloyd::settle(rows, dim, start, self)
+    }
 }
 
 /// At most `count` rows, drawn evenly and in their order.
@@ -152,6 +161,10 @@ impl Centroids {
     /// Components of each.
     pub fn dim(&self) -> usize {
         self.columns.dim()
+    }
+
+    pub(crate) fn columns(&self) -> &Columns {
+        &self.columns
     }
 
     /// Centroid `n`.

@@ -112,31 +112,50 @@ unsafe fn band<L: Lanes, const B: usize, const SQUARES: bool>(
 /// See [`super::NearestFn`].
 #[inline(always)]
 pub(super) unsafe fn nearest<L: Lanes>(rows: &[f32], dim: usize, blocks: &[Lane], out: &mut [Nearest]) {
-    let count = blocks.len() / dim;
-    for (rows, out) in rows.chunks(GROUP * dim).zip(out.chunks_mut(GROUP)) {
-        // SAFETY: a chunk of rows is as long as the chunk of results, and the blocks are within their slice.
-        unsafe {
-            let mut best = [L::splat(f32::INFINITY, 0); GROUP];
-            let mut block = 0;
-            while block + BLOCKS <= count {
-                let first = blocks.as_ptr().add(block * dim);
-                band::<L, BLOCKS, true>(rows.as_ptr(), out.len(), first, dim, |row, sums| {
-                    for (sum, n) in sums.into_iter().zip(block as u32..) {
-                        best[row] = best[row].0.lesser(best[row].1, sum, n);
-                    }
-                });
-                block += BLOCKS;
+    // SAFETY: the contract is the same, and chunks of rows are as long as those of results.
+    unsafe {
+        if out.len() < ROWS {
+            for (row, out) in rows.chunks_exact(dim).zip(out.chunks_mut(1)) {
+                group::<L, 1>(row, dim, blocks, out);
             }
-            if block < count {
-                let last = blocks.as_ptr().add(block * dim);
-                band::<L, 1, true>(rows.as_ptr(), out.len(), last, dim, |row, [sum]| {
-                    best[row] = best[row].0.lesser(best[row].1, sum, block as u32);
-                });
-            }
-            for (out, (best, at)) in out.iter_mut().zip(best) {
-                let (distance, index) = best.least(at);
-                *out = Nearest { index, distance };
-            }
+            return;
+        }
+        for (rows, out) in rows.chunks(GROUP * dim).zip(out.chunks_mut(GROUP)) {
+            group::<L, GROUP>(rows, dim, blocks, out);
+        }
+    }
+}
+
+/// [`nearest`] for at most `G` rows.
+///
+/// # Safety
+/// As [`nearest`].
+#[inline(always)]
+unsafe fn group<L: Lanes, const G: usize>(rows: &[f32], dim: usize, blocks: &[Lane], out: &mut [Nearest]) {
+    debug_assert!(rows.len() == out.len() * dim && out.len() <= G, "checked by the caller");
+    let (count, rows) = (blocks.len() / dim, rows.as_ptr());
+    // SAFETY: there is a row for each result, the blocks are within their slice, and the caller vouches for the rest.
+    unsafe {
+        let mut best = [L::splat(f32::INFINITY, 0); G];
+        let mut block = 0;
+        while block + BLOCKS <= count {
+            let first = blocks.as_ptr().add(block * dim);
+            band::<L, BLOCKS, true>(rows, out.len(), first, dim, |row, sums| {
+                for (sum, n) in sums.into_iter().zip(block as u32..) {
+                    best[row] = best[row].0.lesser(best[row].1, sum, n);
+                }
+            });
+            block += BLOCKS;
+        }
+        if block < count {
+            let last = blocks.as_ptr().add(block * dim);
+            band::<L, 1, true>(rows, out.len(), last, dim, |row, [sum]| {
+                best[row] = best[row].0.lesser(best[row].1, sum, block as u32);
+            });
+        }
+        for (out, (best, at)) in out.iter_mut().zip(best) {
+            let (distance, index) = best.least(at);
+            *out = Nearest { index, distance };
         }
     }
 }
@@ -225,6 +244,7 @@ impl Lanes for Lane {
     }
 
     #[inline(always)]
+    #[allow(clippy::float_cmp, reason = "the least is one of them")]
     unsafe fn least(self, at: Self::Counts) -> (f32, u32) {
         let least = self.into_iter().fold(f32::INFINITY, f32::min);
         let places = self.into_iter().zip(at).zip(0..).filter(|((x, _), _)| *x == least);

@@ -1,0 +1,103 @@
+//! What was trained: centroids for each piece, and perhaps a rotation.
+
+use std::borrow::Cow;
+
+use vectra_core::Metric;
+use vectra_core::vector::normalize::inverse_norm;
+
+use super::pieces::PqShape;
+use super::turn::Turn;
+use crate::columns::{Columns, Nearest};
+use crate::sq::sane;
+
+/// Vectors encoded at a time: their pieces fit the nearest cache, and the centroids of a piece are read once for all.
+const GROUP: usize = 64;
+
+/// A trained model. All tables are whole: there is no code without a centroid.
+#[derive(Debug, PartialEq)]
+pub(super) struct Model {
+    pub(super) shape: PqShape,
+    /// For each piece its centroids.
+    pub(super) books: Vec<Columns>,
+    pub(super) turn: Option<Turn>,
+}
+
+impl Model {
+    /// The vectors as they are cut: finite, normalised under cosine, turned.
+    pub(super) fn directed<'a>(&self, vectors: &'a [f32]) -> Cow<'a, [f32]> {
+        let mut vectors = sane(vectors);
+        if self.shape.metric == Metric::Cosine {
+            vectors.to_mut().chunks_exact_mut(self.shape.dim()).for_each(|vector| {
+                let scale = inverse_norm(vector);
+                vector.iter_mut().for_each(|x| *x *= scale);
+            });
+        }
+        self.turned(vectors)
+    }
+
+    /// Finite vectors, turned; what a forged rotation makes too large is cut off.
+    pub(super) fn turned<'a>(&self, vectors: Cow<'a, [f32]>) -> Cow<'a, [f32]> {
+        let Some(turn) = &self.turn else { return vectors };
+        let mut turned = vectors.into_owned();
+        turn.turn(&mut turned);
+        match sane(&turned) {
+            Cow::Borrowed(_) => turned.into(),
+            Cow::Owned(bounded) => bounded.into(),
+        }
+    }
+
+    /// The codes of vectors that are cut, into whole rows.
+    pub(super) fn encode(&self, vectors: &[f32], rows: &mut [u8]) {
+        let (dim, subspaces) = (self.shape.dim(), self.shape.subspaces());
+        let most = GROUP.min(vectors.len() / dim);
+        let (mut codes, mut piece) = (vec![0; most * subspaces], Vec::new());
+        let mut found = vec![Nearest::NONE; most];
+        let groups = vectors.chunks(GROUP * dim).zip(rows.chunks_mut(GROUP * self.shape.row_bytes()));
+        for (vectors, rows) in groups {
+            let found = &mut found[..vectors.len() / dim];
+            for ((n, range), book) in self.shape.pieces().enumerate().zip(&self.books) {
+                piece.clear();
+                vectors.chunks_exact(dim).for_each(|vector| piece.extend_from_slice(&vector[range.clone()]));
+                book.nearest(&piece, found);
+                let codes = codes[n..].iter_mut().step_by(subspaces);
+                codes.zip(&*found).for_each(|(code, nearest)| *code = nearest.index as u8);
+            }
+            let rows = rows.chunks_exact_mut(self.shape.row_bytes());
+            codes.chunks_exact(subspaces).zip(rows).for_each(|(codes, row)| self.shape.pack(codes, row));
+        }
+    }
+
+    /// The vector that a row stands for, still cut and turned.
+    pub(super) fn decode(&self, row: &[u8], out: &mut [f32]) {
+        let mut codes = vec![0; self.shape.subspaces()];
+        self.shape.unpack(row, &mut codes);
+        for ((range, book), code) in self.shape.pieces().zip(&self.books).zip(codes) {
+            out[range].iter_mut().zip(book.vector(code.into())).for_each(|(x, centroid)| *x = centroid);
+        }
+    }
+
+    /// For each piece of a vector that is cut what each centroid adds to the distance.
+    pub(super) fn tables(&self, vector: &[f32]) -> Vec<f32> {
+        let centroids = self.shape.centroids();
+        let mut tables = vec![0.0; self.shape.subspaces() * centroids];
+        let pieces = self.shape.pieces().zip(&self.books);
+        for ((range, book), table) in pieces.zip(tables.chunks_exact_mut(centroids)) {
+            match self.shape.metric {
+                Metric::Dot => book.products(&vector[range], table),
+                _ => book.squares(&vector[range], table),
+            }
+        }
+        let factor = self.factor();
+        tables.iter_mut().for_each(|x| *x *= factor);
+        tables
+    }
+
+    /// What makes a distance of the metric of a sum of squares or products.
+    pub(super) fn factor(&self) -> f32 {
+        match self.shape.metric {
+            Metric::Dot => -1.0,
+            Metric::Cosine => 0.5,
+            _ => 1.0,
+        }
+    }
+}
