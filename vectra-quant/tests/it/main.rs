@@ -5,6 +5,7 @@ mod fastscan;
 mod golden;
 mod kernels;
 mod rabitq;
+mod pq;
 mod recall;
 mod rows;
 
