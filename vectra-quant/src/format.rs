@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0..4 | magic `VQCS` |
 //! | 4..6 | version, `u16` = 1 |
-//! | 6 | codec: 1 = SQ8, 2 = SQ4, 3 = RaBitQ, 4 = PQ |
+//! | 6 | codec: 1 = SQ8, 2 = SQ4, 3 = RaBitQ, 4 = PQ, 5 = BINARY |
 //! | 7 | metric: 1 cosine, 2 dot, 3 L2, 4 L1 (with SQ8 only) |
 //! | 8..12 | dimension, `u32`, 1 ..= 65,536 |
 //! | 12..16 | row stride in bytes, `u32`; must be the one that codec and dimension give |
@@ -13,7 +13,8 @@
 //! | 28..60 | reserved, zero |
 //! | 60..64 | CRC32C of bytes 0..60, `u32` |
 //!
-//! The bytes of a row are described at [`crate::sq::Sq8`], [`crate::sq4::Sq4`], [`crate::rabitq::RaBitQ`] and [`crate::pq::Pq`]. The rows carry no checksum of their own:
+//! The bytes of a row are described at [`crate::sq::Sq8`], [`crate::sq4::Sq4`], [`crate::rabitq::RaBitQ`], [`crate::pq::Pq`] and
+//! [`crate::binary::Binary`]. The rows carry no checksum of their own:
 //! they can be made again from the vectors, and the container that holds the section has a digest of it.
 
 use vectra_core::Metric;
@@ -189,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn round_trip(dim in 1..=DIM_MAX, metric in 0..4_usize, code in 1..5_u8, bits in 0..9_u8, pieces: u8, rows: u32) {
+        fn round_trip(dim in 1..=DIM_MAX, metric in 0..4_usize, code in 1..8_u8, bits in 0..9_u8, pieces: u8, rows: u32) {
             let metric = Metric::ALL[metric];
             if let Some(quantizer) = Quantizer::from_code(code, dim, metric, [bits, 0, if code == 4 { pieces } else { 0 }, 0, 0, 0, 0, 0]) {
                 let header = Header { quantizer, rows };

@@ -18,8 +18,12 @@ pub mod sq;
 // Half of that, for walks.
 pub mod sq4;
 
+// Signs alone.
+pub mod binary;
+
 // Sums of table entries over blocks of short codes.
 pub mod fastscan;
+
 // One to eight bits of rotated vectors, with bounds of their errors.
 pub mod pruned;
 pub mod rabitq;
@@ -39,6 +43,7 @@ pub mod projection;
 pub mod rotated;
 pub mod rotation;
 
+pub use crate::binary::{Binary, BinaryQuery, BinaryRows, BinaryView};
 pub use crate::codec::{CodeQuery, Codec};
 pub use crate::coder::{Coded, Coder};
 pub use crate::columns::Nearest;

@@ -2,6 +2,7 @@
 
 use vectra_core::Metric;
 
+use crate::binary::Binary;
 use crate::codec::Codec;
 use crate::pq::PqShape;
 use crate::rabitq::{BITS_MAX, RaBitQ};
@@ -23,6 +24,8 @@ pub enum Quantizer {
     RaBitQ(RaBitQ),
     /// A code for each piece of a vector, from a model that was trained and lies elsewhere.
     Pq(PqShape),
+    /// The sign of each dimension.
+    Binary(Binary),
 }
 
 impl Quantizer {
@@ -33,6 +36,7 @@ impl Quantizer {
             Self::Sq4(_) => 2,
             Self::RaBitQ(_) => 3,
             Self::Pq(_) => 4,
+            Self::Binary(_) => 5,
         }
     }
 
@@ -41,7 +45,7 @@ impl Quantizer {
     pub fn settings(&self) -> [u8; SETTINGS_BYTES] {
         let mut settings = [0; SETTINGS_BYTES];
         match self {
-            Self::Sq8(_) | Self::Sq4(_) => {}
+            Self::Sq8(_) | Self::Sq4(_) | Self::Binary(_) => {}
             Self::RaBitQ(rabitq) => settings[0] = rabitq.bits() as u8,
             Self::Pq(shape) => {
                 settings[0] = shape.bits();
@@ -68,6 +72,7 @@ impl Quantizer {
                 let pieces = u16::from_le_bytes([low, high]).into();
                 Self::Pq(PqShape::new(dim, metric, pieces, bits, u32::from_le_bytes(model))?)
             }
+            5 => Self::Binary(Binary::new(dim, metric)),
             _ => return None,
         };
         (quantizer.settings() == settings).then_some(quantizer)
@@ -80,6 +85,7 @@ impl Quantizer {
             Self::Sq4(sq4) => sq4.dim(),
             Self::RaBitQ(rabitq) => rabitq.dim(),
             Self::Pq(shape) => shape.dim(),
+            Self::Binary(binary) => binary.dim(),
         }
     }
 
@@ -90,6 +96,7 @@ impl Quantizer {
             Self::Sq4(sq4) => sq4.metric(),
             Self::RaBitQ(rabitq) => rabitq.metric(),
             Self::Pq(shape) => shape.metric(),
+            Self::Binary(binary) => binary.metric(),
         }
     }
 
@@ -100,6 +107,7 @@ impl Quantizer {
             Self::Sq4(sq4) => sq4.row_bytes(),
             Self::RaBitQ(rabitq) => rabitq.row_bytes(),
             Self::Pq(shape) => shape.row_bytes(),
+            Self::Binary(binary) => binary.row_bytes(),
         }
     }
 }
@@ -121,7 +129,9 @@ mod tests {
         let rabitq = Quantizer::RaBitQ(RaBitQ::new(100, 5, Metric::Dot));
         assert_eq!(again(rabitq, Metric::Dot), Some(rabitq));
         assert_eq!(again(rabitq, Metric::L1), None);
-        for (metric, count) in [(Metric::L1, 1), (Metric::L2, 2 + 8)] {
+        let binary = Quantizer::Binary(Binary::new(100, Metric::Cosine));
+        assert_eq!((again(binary, Metric::Cosine), binary.code()), (Some(binary), 5));
+        for (metric, count) in [(Metric::L1, 1), (Metric::L2, 3 + 8)] {
             let every = (0..=u8::MAX).flat_map(|code| (0..=u8::MAX).map(move |bits| (code, bits)));
             let settings = |bits| [bits, 0, 0, 0, 0, 0, 0, 0];
             let known =

@@ -3,7 +3,7 @@
 use vectra_core::Metric;
 use vectra_core::codec::digest;
 use vectra_core::testing::oracle::uniform;
-use vectra_quant::{Codec, Header, Quantizer, Sq4, Sq8};
+use vectra_quant::{Binary, Codec, Header, Quantizer, Sq4, Sq8};
 
 use crate::encode_all;
 
@@ -45,6 +45,28 @@ fn sections_of_four_bits_have_the_bytes_of_version_1() {
         (Metric::L2, "4feba56ae8118c4f3ce3f81e5ecc2dbf"),
     ];
     let found = expected.map(|(metric, _)| digest(&section4(metric)).to_string());
+    assert_eq!(found, expected.map(|(_, digest)| digest.to_owned()));
+}
+
+#[test]
+fn sections_of_one_bit_have_the_bytes_of_version_1() {
+    let expected = [
+        (Metric::Cosine, "7bc3dd1ee221485634145dbe245bed7b"),
+        (Metric::Dot, "106b0c59d71ac84a2031f866c4b4990f"),
+        (Metric::L2, "3a7ef1e5c91fdc44b17ec0b1468b8965"),
+    ];
+    let found = expected.map(|(metric, _)| {
+        let codec = Binary::new(100, metric);
+        let mut section = Header { quantizer: Quantizer::Binary(codec), rows: 4 }.encode().to_vec();
+        for vector in uniform(4, 100, 42).chunks_exact(100) {
+            let mut row = vec![1; codec.row_bytes()];
+            codec.encode(vector, &mut row);
+            let negative = |i: usize| u8::from(vector[i] < 0.0);
+            assert!((0..100).all(|i| row[i / 8] >> (i % 8) & 1 == negative(i)), "as the document says");
+            section.extend(row);
+        }
+        digest(&section).to_string()
+    });
     assert_eq!(found, expected.map(|(_, digest)| digest.to_owned()));
 }
 

@@ -4,8 +4,8 @@ mod drift;
 mod fastscan;
 mod golden;
 mod kernels;
-mod rabitq;
 mod pq;
+mod rabitq;
 mod recall;
 mod rows;
 
