@@ -35,6 +35,9 @@ pub mod kmeans;
 // Codes of pieces, from centroids that were trained.
 pub mod pq;
 
+// Buckets of rows that are much alike.
+pub mod lsh;
+
 // Fewer dimensions first, where vectors differ in few.
 pub mod coder;
 pub mod projection;
