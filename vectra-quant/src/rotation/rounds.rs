@@ -118,8 +118,12 @@ pub(super) fn hadamard(x: &mut [f32], other: &mut [f32]) {
         is_back = false;
     }
     for _ in 0..bits / 2 {
-        let (from, to): (&[f32], &mut [f32]) = if is_back { (x, other) } else { (other, x) };
-        quarters(from, to);
+        // Two calls, so that the compiler knows in each that what is read is not what is written.
+        if is_back {
+            quarters(x, other);
+        } else {
+            quarters(other, x);
+        }
         is_back = !is_back;
     }
     if is_back {
