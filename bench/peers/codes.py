@@ -18,13 +18,36 @@ from arrays import METRICS, Judge, load, scores
 PAIRS = (
     ("sq8", "SQ8"),
     ("sq4", "SQ4"),
+    ("rotated-sq4", "turbovec4"),
     ("projected-sq8", None),
     ("projected-sq4", "turbovec4"),
+    ("signs", "RaBitQfs"),
+    ("rabitq-1", "RaBitQ"),
+    ("rabitq-2", "RaBitQ2"),
+    ("rabitq-3", "RaBitQ3"),
+    ("rabitq-4", "RaBitQ4"),
+    ("rabitq-5", "RaBitQ5"),
+    ("rabitq-6", "RaBitQ6"),
+    ("rabitq-7", "RaBitQ7"),
+    ("rabitq-8", "RaBitQ8"),
+    ("binary", None),
+    ("pq-{half}x4", "PQ{half}x4fs"),
+    ("pq-{quarter}x4", "PQ{quarter}x4fs"),
+    ("opq-{quarter}x4", "OPQ{quarter},PQ{quarter}x4fs"),
+    ("pq-{quarter}x8", "PQ{quarter}"),
+    ("pq-{eighth}x8", "PQ{eighth}"),
+    ("opq-{eighth}x8", "OPQ{eighth},PQ{eighth}"),
 )
 # Candidates that are compared exactly, in multiples of k.
 RERANKED = (2, 5, 10)
 # Queries that are asked one by one in a pass, where a pass of all would take long.
 SECONDS = 3.0
+
+
+def pairs(dim):
+    """The pairs for vectors of `dim` components, whose pieces are components by two, four and eight."""
+    pieces = {"half": dim // 2, "quarter": dim // 4, "eighth": dim // 8}
+    return [(rung.format(**pieces), spec and spec.format(**pieces)) for rung, spec in PAIRS]
 
 
 def arguments(line=None):
@@ -43,11 +66,7 @@ def arguments(line=None):
     add("--work", default="", help="not used: nothing is written but the report")
     add("--revision", default="", help="what was built, for the report")
     add("--command", default="", help="what started this run, for the report")
-    options = parser.parse_args(line)
-    unknown = set(options.only) - {rung for rung, _ in PAIRS}
-    if unknown:
-        parser.error(f"there is no rung {', '.join(unknown)}; the rungs are {', '.join(rung for rung, _ in PAIRS)}")
-    return options
+    return parser.parse_args(line)
 
 
 class Ours:
@@ -67,9 +86,11 @@ class Ours:
         return line
 
     def turn(self, candidates):
+        """Microseconds a query; None if these codes cannot be asked so."""
         self.process.stdin.write(f"{candidates}\n")
         self.process.stdin.flush()
-        return float(self.answer())
+        answer = self.answer().strip()
+        return None if answer == "none" else float(answer)
 
     def end(self):
         self.process.stdin.close()
@@ -182,10 +203,12 @@ def measure(rung, spec, judge, rows, queries, options):
     record = {"rung": rung, "vectra": ours.line, "peer": None}
     peer = Peer(spec, rows, queries, options) if spec else None
     again = RERANKED[1] * options.k
-    turns = {"vectra": [], "vectra_reranked": [], "batch": [], "single": [], "batch_reranked": [],
+    turns = {"vectra": [], "vectra_together": [], "vectra_reranked": [], "batch": [], "single": [], "batch_reranked": [],
              "single_reranked": []}
     for _ in range(options.rounds):
         turns["vectra"].append(ours.turn(0))
+        together = ours.turn("together")
+        turns["vectra_together"] += [] if together is None else [together]
         turns["vectra_reranked"].append(ours.turn(again))
         if peer:
             turns["batch"].append(peer.batch_us(0))
@@ -209,20 +232,22 @@ def row(record):
     """A line of the table."""
     line, us, peer = record["vectra"], record["us"], record["peer"]
     ours = [f"{line['recall']:.4f}", *(f"{some['recall']:.4f}" for some in line["reranked"])]
-    cells = [record["rung"], f"{line['bytes']:.0f}", *ours, f"{us['vectra']:.0f}", f"{us['vectra_reranked']:.0f}"]
+    together = us["vectra_together"]
+    alone = f"{us['vectra']:.0f}" if together is None else f"{together:.0f} / {us['vectra']:.0f}"
+    cells = [record["rung"], f"{line['bytes']:.0f}", *ours, alone, f"{us['vectra_reranked']:.0f}"]
     if not peer:
         return cells + ["-"] * 11
     theirs = [f"{peer['recall']:.4f}", *(f"{some:.4f}" for some in peer["reranked"].values())]
     fastest, reranked = min(us["batch"], us["single"]), min(us["batch_reranked"], us["single_reranked"])
     return cells + [peer["name"], str(peer["bytes"]), *theirs, f"{us['batch']:.0f} / {us['single']:.0f}",
-                    f"{us['batch_reranked']:.0f} / {us['single_reranked']:.0f}", f"{fastest / us['vectra']:.2f}",
+                    f"{us['batch_reranked']:.0f} / {us['single_reranked']:.0f}", f"{fastest / min(us['vectra'], together or us['vectra']):.2f}",
                     f"{reranked / us['vectra_reranked']:.2f}", f"{line['train_s'] + line['encode_s']:.1f} / "
                     f"{peer['train_s'] + peer['encode_s']:.1f}"]
 
 
 def table(records, options):
     times = [f"+{times}k" for times in RERANKED]
-    head = ["rung", "B", "recall", *times, "us", f"us +{RERANKED[1]}k", "peer", "B", "recall", *times, "us batch / one",
+    head = ["rung", "B", "recall", *times, "us (many / one)", f"us +{RERANKED[1]}k", "peer", "B", "recall", *times, "us batch / one",
             f"+{RERANKED[1]}k", "times its speed", f"+{RERANKED[1]}k", "train + encode s"]
     lines = [head, ["---"] * len(head), *(row(record) for record in records)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
@@ -236,7 +261,11 @@ def main():
     judge = Judge(options.base, options.queries, options.truth, options.metric, options.k)
     rows, queries = load(options.base, options.metric), load(options.queries, options.metric)
     records = []
-    for rung, spec in PAIRS:
+    known = pairs(rows.shape[1])
+    unknown = set(options.only) - {rung for rung, _ in known}
+    if unknown:
+        raise SystemExit(f"there is no rung {', '.join(unknown)}; the rungs are {', '.join(rung for rung, _ in known)}")
+    for rung, spec in known:
         if options.only and rung not in options.only:
             continue
         print(f"codes: {rung} beside {spec}", flush=True)

@@ -118,7 +118,7 @@ pub(crate) struct CodesArgs {
     /// cosine, dot, l2 or l1.
     #[arg(long, default_value_t = Metric::Cosine)]
     pub(crate) metric: Metric,
-    /// The codecs, such as sq8,sq4.
+    /// The codecs, such as sq8,rabitq-1,signs,opq-48x4.
     #[arg(long, value_delimiter = ',', required = true)]
     pub(crate) rungs: Vec<Rung>,
     /// Neighbours per query.
@@ -140,7 +140,7 @@ pub(crate) struct CodesArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) queries_max: Option<usize>,
     /// Prints what was found of a rung as a line of JSON, and then answers each line on stdin, a number of candidates to
-    /// re-rank or 0, with the microseconds a query of one more pass: to take turns with another program.
+    /// re-rank or 0, or `together`, with the microseconds a query of one more pass: to take turns with another program.
     #[arg(long)]
     pub(crate) serve: bool,
     /// Writes the report as JSON.

@@ -23,6 +23,9 @@ use crate::data::Array;
 use crate::measure::median;
 use crate::truth::{Judge, Rows};
 
+/// Queries in a call where many are asked at once.
+const TOGETHER: usize = 32;
+
 /// Vectors, queries and what is right.
 struct Set<'a> {
     exact: DenseStore<f16>,
@@ -70,6 +73,7 @@ fn measured(
 ) -> Outcome<Line> {
     let (recall, _) = asked(set, built, 0, Some(judge))?;
     let times: Outcome<Vec<f64>> = (0..args.turns).map(|_| Ok(asked(set, built, 0, None)?.1)).collect();
+    let together = asked_together(set, built);
     let mut reranked = Vec::new();
     for candidates in &args.candidates {
         let (recall, _) = asked(set, built, *candidates, Some(judge))?;
@@ -87,6 +91,7 @@ fn measured(
         encode_mb_per_s: built.input_bytes as f64 / 1e6 / built.encode_s.max(f64::MIN_POSITIVE),
         recall,
         us: median(times?),
+        together_us: together,
         reranked,
         pruned: pruned?.into_iter().flatten().collect(),
     })
@@ -130,11 +135,12 @@ fn asked(
     let (view, mut answers, mut distances) = (set.exact.view(), Vec::new(), vec![0.0; candidates]);
     let start = Instant::now();
     for query in set.queries {
-        let found = built.scan.nearest(query, candidates.max(set.k));
         if candidates == 0 {
+            let found = built.scan.nearest(query, set.k);
             answers.push(found.iter().map(|near| u64::from(near.slot)).collect::<Vec<u64>>());
             continue;
         }
+        let found = built.scan.candidates(query, candidates);
         let slots: Vec<u32> = found.iter().map(|near| near.slot).collect();
         let distances = &mut distances[..slots.len()];
         view.scorer(query).exact(&slots, distances);
@@ -148,12 +154,25 @@ fn asked(
     Ok((recall.unwrap_or_default(), us))
 }
 
+/// Microseconds a query of all queries, [`TOGETHER`] in a call, if these codes take many at once.
+fn asked_together(set: &Set<'_>, built: &Built) -> Option<f64> {
+    let start = Instant::now();
+    for queries in set.queries.chunks(TOGETHER) {
+        black_box(built.scan.nearest_of_many(queries, set.k)?);
+    }
+    Some(start.elapsed().as_secs_f64() * 1e6 / set.queries.len() as f64)
+}
+
 /// Tells what was measured and takes one more turn for each line that comes in: another program takes turns with this one.
 fn serve(set: &Set<'_>, built: &Built, line: &Line) -> Outcome<()> {
     println!("{}", serde_json::to_string(line)?);
     for asked_for in std::io::stdin().lock().lines() {
-        let candidates = asked_for?.trim().parse::<usize>()?;
-        println!("{}", asked(set, built, candidates, None)?.1);
+        let asked_for = asked_for?;
+        let us = match asked_for.trim() {
+            "together" => asked_together(set, built),
+            candidates => Some(asked(set, built, candidates.parse()?, None)?.1),
+        };
+        println!("{}", us.map_or_else(|| "none".to_owned(), |us| us.to_string()));
     }
     Ok(())
 }

@@ -29,6 +29,8 @@ pub(crate) struct Line {
     /// Of the scan alone.
     pub(crate) recall: f64,
     pub(crate) us: f64,
+    /// Many queries in a call, where the codes take many at once.
+    pub(crate) together_us: Option<f64>,
     pub(crate) reranked: Vec<Reranked>,
     /// For codes that say how wrong they may be.
     pub(crate) pruned: Vec<Pruned>,
@@ -64,6 +66,9 @@ impl CodesReport {
                 format!("trained in {train_s:.2} s, encoded in {encode_s:.2} s ({encode_mb_per_s:.0} MB/s)");
             let _infallible = writeln!(out, "{rung}: {bytes:.1} B a vector, {cost}");
             let _infallible = write!(out, "  codes alone {recall:.4} in {us:.1} us");
+            if let Some(us) = line.together_us {
+                let _infallible = write!(out, " ({us:.1} together)");
+            }
             for Reranked { candidates, recall, us } in &line.reranked {
                 let _infallible = write!(out, "; {candidates} re-ranked {recall:.4} in {us:.1} us");
             }
@@ -92,6 +97,7 @@ mod tests {
             encode_mb_per_s: 195.6,
             recall: 0.95,
             us: 100.25,
+            together_us: Some(50.0),
             reranked,
             pruned: vec![Pruned { eps: 1.5, reads: 33.3, recall: 0.985, us: 60.0 }],
         };
@@ -105,7 +111,7 @@ mod tests {
         };
         let expected = "63666 x 384, cosine, 2000 queries, recall@10, one thread\n\
             sq8: 448.0 B a vector, trained in 0.00 s, encoded in 0.50 s (196 MB/s)\n  \
-            codes alone 0.9500 in 100.2 us; 20 re-ranked 0.9900 in 110.0 us\n  \
+            codes alone 0.9500 in 100.2 us (50.0 together); 20 re-ranked 0.9900 in 110.0 us\n  \
             pruned by 1.5 deviations 0.9850 in 60.0 us, 33.3 read\n";
         assert_eq!(report.table(), expected);
     }

@@ -7,9 +7,10 @@ use std::time::Instant;
 use vectra::Metric;
 use vectra_core::Neighbor;
 use vectra_core::memory::AlignedBuf;
-use vectra_core::near::Near;
+use vectra_quant::binary::Binary;
+use vectra_quant::pq::{Pq, PqBlocks, PqQuery, PqRotation, PqSettings};
 use vectra_quant::pruned::Pruned;
-use vectra_quant::rabitq::{Estimate, SignBlocks};
+use vectra_quant::rabitq::SignBlocks;
 use vectra_quant::{Codec, Coder, Projection, RaBitQ, Rotated, Rows, Sq4, Sq8};
 
 use crate::Outcome;
@@ -31,35 +32,43 @@ pub(crate) enum Rung {
     RaBitQ(u32),
     /// `signs`: one bit, in blocks.
     Signs,
+    /// `binary`: one bit, compared with one bit.
+    Binary,
+    /// `pq-48x4`: so many pieces of so many bits, in blocks; `opq-48x4` turned before.
+    Pq { subspaces: usize, bits: u8, turned: bool },
 }
 
-impl Rung {
-    const ALL: [Self; 14] = [
-        Self::Sq8,
-        Self::Sq4,
-        Self::ProjectedSq8,
-        Self::ProjectedSq4,
-        Self::RotatedSq4,
-        Self::RaBitQ(1),
-        Self::RaBitQ(2),
-        Self::RaBitQ(3),
-        Self::RaBitQ(4),
-        Self::RaBitQ(5),
-        Self::RaBitQ(6),
-        Self::RaBitQ(7),
-        Self::RaBitQ(8),
-        Self::Signs,
-    ];
-}
+/// What errors say of names.
+const NAMES: &str = "sq8, sq4, projected-sq8, projected-sq4, rotated-sq4, rabitq-1 to rabitq-8, signs, binary, and pq-48x4 or opq-96x8 for so \
+many pieces of 4 or 8 bits";
 
 impl FromStr for Rung {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|rung| rung.to_string() == name).ok_or_else(|| {
-            let names = Self::ALL.map(|rung| rung.to_string());
-            format!("there is no rung {name}; the rungs are {}", names.join(", "))
-        })
+        let pieces = |shape: &str, turned| {
+            let (subspaces, bits) = shape.split_once('x')?;
+            let (subspaces, bits) = (subspaces.parse().ok()?, bits.parse().ok()?);
+            Some(Self::Pq { subspaces, bits, turned })
+        };
+        let rung = match name {
+            "sq8" => Some(Self::Sq8),
+            "sq4" => Some(Self::Sq4),
+            "projected-sq8" => Some(Self::ProjectedSq8),
+            "projected-sq4" => Some(Self::ProjectedSq4),
+            "rotated-sq4" => Some(Self::RotatedSq4),
+            "signs" => Some(Self::Signs),
+            "binary" => Some(Self::Binary),
+            _ => match name.split_once('-') {
+                Some(("rabitq", bits)) => {
+                    bits.parse().ok().filter(|bits| (1..=8).contains(bits)).map(Self::RaBitQ)
+                }
+                Some(("pq", shape)) => pieces(shape, false),
+                Some(("opq", shape)) => pieces(shape, true),
+                _ => None,
+            },
+        };
+        rung.ok_or_else(|| format!("there is no rung {name}; the rungs are {NAMES}"))
     }
 }
 
@@ -73,6 +82,10 @@ impl Display for Rung {
             Self::RotatedSq4 => f.write_str("rotated-sq4"),
             Self::RaBitQ(bits) => write!(f, "rabitq-{bits}"),
             Self::Signs => f.write_str("signs"),
+            Self::Binary => f.write_str("binary"),
+            Self::Pq { subspaces, bits, turned } => {
+                write!(f, "{}-{subspaces}x{bits}", if *turned { "opq" } else { "pq" })
+            }
         }
     }
 }
@@ -90,6 +103,16 @@ pub(super) struct Built {
 pub(super) trait Scan {
     /// The nearest `count` by their codes, nearest first.
     fn nearest(&self, query: &[f32], count: usize) -> Vec<Neighbor>;
+
+    /// The same as candidates for a re-rank, which may be less exact.
+    fn candidates(&self, query: &[f32], count: usize) -> Vec<Neighbor> {
+        self.nearest(query, count)
+    }
+
+    /// The nearest of many queries that are asked at once; `None` where that is one after the other.
+    fn nearest_of_many(&self, _queries: &[&[f32]], _count: usize) -> Option<Vec<Vec<Neighbor>>> {
+        None
+    }
 
     /// The `k` nearest by exact distances, of which only those are read that the codes' ranges leave open; `None` if these codes
     /// say no ranges.
@@ -122,6 +145,15 @@ pub(super) fn build(rung: Rung, vectors: &[f32], dim: usize, metric: Metric, see
             Ok(encoded(Coder::rotated(rotated, codec), vectors, train_s))
         }
         Rung::Signs => Ok(signs(vectors, dim, metric, seed)),
+        Rung::Binary => {
+            let rotated = Rotated::fit(vectors, dim, metric, seed);
+            let (codec, train_s) = (Binary::new(rotated.padded(), metric), start.elapsed().as_secs_f64());
+            Ok(encoded(Coder::rotated(rotated, codec), vectors, train_s))
+        }
+        Rung::Pq { subspaces, bits, turned } => {
+            let rotation = if turned { PqRotation::Opq } else { PqRotation::None };
+            pieces(vectors, dim, metric, &PqSettings::new(subspaces, bits).rotation(rotation).seed(seed))
+        }
         Rung::ProjectedSq8 | Rung::ProjectedSq4 => {
             let projection = projection(vectors, dim, metric)?;
             let (kept, train_s) = (projection.kept(), start.elapsed().as_secs_f64());
@@ -183,12 +215,8 @@ struct CodedSigns {
 
 impl Scan for CodedSigns {
     fn nearest(&self, query: &[f32], count: usize) -> Vec<Neighbor> {
-        let mut estimates = vec![Estimate { distance: 0.0, error: 0.0 }; self.blocks.len()];
-        self.blocks.estimate_all(&self.coder.bind(query).signs(), &mut estimates);
-        let distances: Vec<f32> = estimates.iter().map(|estimate| estimate.distance).collect();
-        let mut near = Near::new(count);
-        near.offer(0, &distances);
-        near.into_sorted()
+        let bound = self.coder.bind(query).signs();
+        self.blocks.nearest(&bound, count, |_| true)
     }
 
     fn pruned(&self, query: &[f32], k: usize, eps: f32, exact: &mut dyn FnMut(u32) -> f32) -> Option<Pruned> {
@@ -215,16 +243,61 @@ fn signs(vectors: &[f32], dim: usize, metric: Metric, seed: u64) -> Built {
     Built { scan: Box::new(CodedSigns { coder, blocks }), bytes_per_row, train_s, encode_s, input_bytes }
 }
 
+/// Pieces in blocks.
+struct Pieces(PqBlocks);
+
+impl Scan for Pieces {
+    fn nearest(&self, query: &[f32], count: usize) -> Vec<Neighbor> {
+        let bound = self.0.codec().bind(query);
+        self.0.nearest(&[&bound], count, |_| true).swap_remove(0)
+    }
+
+    fn candidates(&self, query: &[f32], count: usize) -> Vec<Neighbor> {
+        let bound = self.0.codec().bind(query);
+        self.0.candidates(&[&bound], count, |_| true).swap_remove(0)
+    }
+
+    fn nearest_of_many(&self, queries: &[&[f32]], count: usize) -> Option<Vec<Vec<Neighbor>>> {
+        let bound: Vec<PqQuery> = queries.iter().map(|query| self.0.codec().bind(query)).collect();
+        Some(self.0.nearest(&bound.iter().collect::<Vec<_>>(), count, |_| true))
+    }
+}
+
+fn pieces(vectors: &[f32], dim: usize, metric: Metric, settings: &PqSettings) -> Outcome<Built> {
+    let start = Instant::now();
+    let rows = vectors.len() / dim;
+    // As many as a training takes, from everywhere.
+    let sampled = rows.min(1 << 16);
+    let row = |i: usize| &vectors[i * rows / sampled * dim..][..dim];
+    let sample: Vec<f32> = (0..sampled).flat_map(row).copied().collect();
+    let pq = Pq::train(&sample, dim, metric, settings)?;
+    let train_s = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let mut codes = AlignedBuf::zeroed(rows * pq.row_bytes());
+    pq.encode_all(vectors, &mut codes);
+    let blocks = PqBlocks::of_rows(pq, &codes);
+    let encode_s = start.elapsed().as_secs_f64();
+    let bytes_per_row = blocks.codec().shape().code_bytes() as f64;
+    let input_bytes = size_of_val(vectors);
+    Ok(Built { scan: Box::new(Pieces(blocks)), bytes_per_row, train_s, encode_s, input_bytes })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn rungs_are_called_by_their_names() {
-        for rung in Rung::ALL {
-            assert_eq!(rung.to_string().parse(), Ok(rung));
+        for name in ["sq8", "sq4", "projected-sq8", "projected-sq4", "rotated-sq4", "rabitq-1", "rabitq-8"] {
+            assert_eq!(name.parse::<Rung>().expect(name).to_string(), name);
         }
-        assert_eq!("rabitq-3".parse(), Ok(Rung::RaBitQ(3)));
+        for name in ["signs", "binary", "pq-48x4", "opq-96x8"] {
+            assert_eq!(name.parse::<Rung>().expect(name).to_string(), name);
+        }
+        assert_eq!("opq-9x8".parse(), Ok(Rung::Pq { subspaces: 9, bits: 8, turned: true }));
+        for name in ["rabitq-0", "rabitq-9", "pq-48", "pq-x4", "opq"] {
+            name.parse::<Rung>().expect_err(name);
+        }
         assert!("sq3".parse::<Rung>().expect_err("none").contains("the rungs are sq8, sq4"));
     }
 }
