@@ -6,8 +6,10 @@ mod golden;
 mod kernels;
 mod pq;
 mod rabitq;
+mod lsh;
 mod recall;
 mod rows;
+mod signs;
 
 use vectra_quant::{Codec, Sq8};
 

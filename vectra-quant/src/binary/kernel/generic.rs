@@ -88,6 +88,20 @@ pub(super) unsafe fn gather<C: Counts>(query: &[Pair], rows: &[u8], slots: &[u32
 /// See [`super::ScanFn`].
 #[inline(always)]
 pub(super) unsafe fn scan<C: Counts>(query: &[Pair], rows: &[u8], out: &mut [u32]) {
+    // SAFETY: the contract is the same. With the number of lines a constant where it is usual, the query stays in registers.
+    unsafe {
+        match query {
+            [one] => scan_lines::<C>(&[*one], rows, out),
+            [one, two] => scan_lines::<C>(&[*one, *two], rows, out),
+            more => scan_lines::<C>(more, rows, out),
+        }
+    }
+}
+
+/// # Safety
+/// See [`super::ScanFn`].
+#[inline(always)]
+unsafe fn scan_lines<C: Counts>(query: &[Pair], rows: &[u8], out: &mut [u32]) {
     let stride = LINE * query.len();
     let row = |at: usize| {
         let row = rows.as_ptr().wrapping_add(at * stride);
