@@ -107,20 +107,19 @@ impl Codec for Pq {
 
     fn bind(&self, query: &[f32]) -> PqQuery {
         assert_eq!(query.len(), self.dim(), "vector and codec have different dimensions");
-        PqQuery::new(self.clone(), self.model.tables(&self.model.directed(query)), 0.0)
+        PqQuery::new(self.clone(), self.model.tables(&self.model.directed(query)), self.model.beside(0.0))
     }
 
     fn bind_part(&self, part: &[f32], rest: f32) -> PqQuery {
         assert_eq!(part.len(), self.dim(), "vector and codec have different dimensions");
-        let rest = if self.metric() == Metric::Dot { 0.0 } else { self.model.factor() * rest };
-        PqQuery::new(self.clone(), self.model.tables(&self.model.turned(sane(part))), rest)
+        PqQuery::new(self.clone(), self.model.tables(&self.model.turned(sane(part))), self.model.beside(rest))
     }
 
     fn bind_row(&self, row: &[u8]) -> PqQuery {
         assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
         let mut vector = vec![0.0; self.dim()];
         self.model.decode(row, &mut vector);
-        PqQuery::new(self.clone(), self.model.tables(&vector), 0.0)
+        PqQuery::new(self.clone(), self.model.tables(&vector), self.model.beside(0.0))
     }
 }
 

@@ -9,7 +9,9 @@
 //! | 8..12 | dimension of the vectors, `u32`, 1 ..= 65,536 |
 //! | 12..16 | pieces of a vector, `u32`, 1 ..= dimension and at most 16,384 |
 //! | 16 | 1 if there is a rotation, else 0 |
-//! | 17..56 | reserved, zero |
+//! | 17..20 | reserved, zero |
+//! | 20..24 | how much more errors along a vector weigh, `f32`, 0 ..= 2^20; 0 under L2 |
+//! | 24..56 | reserved, zero |
 //! | 56..60 | CRC32C of all bytes behind the header, `u32` |
 //! | 60..64 | CRC32C of bytes 0..60, `u32`; sections of rows name the model by it |
 //! | 64.. | for each piece its 16 or 256 centroids, each with its components, `f32` |
@@ -34,6 +36,9 @@ const MAGIC: [u8; 4] = *b"VQPM";
 const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 64;
 const CHECKED_BYTES: usize = HEADER_BYTES - 4;
+
+/// Beyond what the highest threshold gives the longest vectors.
+const WEIGHT_MAX: f32 = 1_048_576.0;
 
 /// Why bytes are not a model of product quantization. Offsets count from the start of the section.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +111,7 @@ impl Pq {
             rest = others;
         }
         let turn = header.turned.then(|| Turn::new(rest, shape.dim()));
-        Ok(Self::of_model(Model { shape, books, turn }))
+        Ok(Self::of_model(Model { shape, books, turn, weight: header.weight }))
     }
 }
 
@@ -130,7 +135,7 @@ fn section(model: &Model) -> Vec<u8> {
     let mut w = Writer::new();
     w.bytes(&MAGIC).u16(VERSION).u8(shape.bits()).u8(shape.metric().code());
     w.u32(shape.dim() as u32).u32(shape.subspaces() as u32).u8(model.turn.is_some().into());
-    w.bytes(&[0; 39]).u32(crc32c(&body));
+    w.bytes(&[0; 3]).u32(model.weight.to_bits()).bytes(&[0; 32]).u32(crc32c(&body));
     w.u32(crc32c(w.as_bytes()));
     let mut section = w.into_bytes();
     section.extend_from_slice(&body);
@@ -141,6 +146,7 @@ fn section(model: &Model) -> Vec<u8> {
 struct Header {
     shape: PqShape,
     turned: bool,
+    weight: f32,
     /// Checksum of what follows.
     body: u32,
 }
@@ -156,7 +162,8 @@ impl Header {
             return Err(PqFormatError::Version { found: version });
         }
         let (bits, metric, dim, subspaces) = (r.u8()?, r.u8()?, r.u32()? as usize, r.u32()? as usize);
-        let (turned, reserved, body) = (r.u8()?, r.bytes(39)?, r.u32()?);
+        let (turned, zeros, weight) = (r.u8()?, r.bytes(3)?, f32::from_bits(r.u32()?));
+        let (reserved, body) = (r.bytes(32)?, r.u32()?);
         let (found, expected) = (r.u32()?, crc32c(&section[..CHECKED_BYTES]));
         if found != expected {
             return Err(PqFormatError::Checksum { offset: CHECKED_BYTES, expected, found });
@@ -171,10 +178,14 @@ impl Header {
             return Err(field(12, "pieces of a vector"));
         }
         let shape = PqShape::new(dim, metric, subspaces, bits, found).ok_or(field(6, "bits of a code"))?;
-        if turned > 1 || reserved.iter().any(|byte| *byte != 0) {
+        let most = if metric == Metric::L2 { 0.0 } else { WEIGHT_MAX };
+        if !(0.0..=most).contains(&weight) || weight.is_sign_negative() {
+            return Err(field(20, "weight of errors along a vector"));
+        }
+        if turned > 1 || zeros.iter().chain(reserved).any(|byte| *byte != 0) {
             return Err(field(16, "rotation or reserved bytes"));
         }
-        Ok(Self { shape, turned: turned == 1, body })
+        Ok(Self { shape, turned: turned == 1, weight, body })
     }
 
     /// The length of the whole section.

@@ -6,8 +6,9 @@
 //! all centroids: what comes out is the exact distance to the vector that the codes stand for. Optimized product
 //! quantization (Ge, He, Ke and Sun 2013) turns the vectors first, so that pieces are of the same weight and what belongs
 //! together is in one; it helps most where components depend on each other, and costs a product with a matrix for each
-//! vector and query.
+//! vector and query. Where distances are made of products, codes may also be chosen for what they keep of these (Guo et al. 2020).
 
+mod anisotropic;
 mod blocks;
 mod codec;
 mod format;

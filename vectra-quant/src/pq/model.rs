@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use vectra_core::Metric;
 use vectra_core::vector::normalize::inverse_norm;
 
+use super::anisotropic::Choice;
 use super::pieces::PqShape;
 use super::turn::Turn;
 use crate::columns::{Columns, Nearest};
@@ -20,6 +21,8 @@ pub(super) struct Model {
     /// For each piece its centroids.
     pub(super) books: Vec<Columns>,
     pub(super) turn: Option<Turn>,
+    /// How much more errors along a vector weigh; only where distances are made of products.
+    pub(super) weight: f32,
 }
 
 impl Model {
@@ -55,15 +58,37 @@ impl Model {
         let groups = vectors.chunks(GROUP * dim).zip(rows.chunks_mut(GROUP * self.shape.row_bytes()));
         for (vectors, rows) in groups {
             let found = &mut found[..vectors.len() / dim];
-            for ((n, range), book) in self.shape.pieces().enumerate().zip(&self.books) {
-                piece.clear();
-                vectors.chunks_exact(dim).for_each(|vector| piece.extend_from_slice(&vector[range.clone()]));
-                book.nearest(&piece, found);
-                let codes = codes[n..].iter_mut().step_by(subspaces);
-                codes.zip(&*found).for_each(|(code, nearest)| *code = nearest.index as u8);
+            if self.weight > 0.0 {
+                self.choose(vectors, &mut codes);
+            } else {
+                self.nearest(vectors, &mut codes, &mut piece, found);
             }
             let rows = rows.chunks_exact_mut(self.shape.row_bytes());
             codes.chunks_exact(subspaces).zip(rows).for_each(|(codes, row)| self.shape.pack(codes, row));
+        }
+    }
+
+    /// For each piece of some vectors the nearest centroid.
+    fn nearest(&self, vectors: &[f32], codes: &mut [u8], piece: &mut Vec<f32>, found: &mut [Nearest]) {
+        let (dim, subspaces) = (self.shape.dim(), self.shape.subspaces());
+        for ((n, range), book) in self.shape.pieces().enumerate().zip(&self.books) {
+            piece.clear();
+            vectors.chunks_exact(dim).for_each(|vector| piece.extend_from_slice(&vector[range.clone()]));
+            book.nearest(piece, found);
+            let codes = codes[n..].iter_mut().step_by(subspaces);
+            codes.zip(&*found).for_each(|(code, nearest)| *code = nearest.index as u8);
+        }
+    }
+
+    /// For each vector the codes that keep its products best.
+    fn choose(&self, vectors: &[f32], codes: &mut [u8]) {
+        let mut choice = Choice::new(&self.shape);
+        let pairs =
+            vectors.chunks_exact(self.shape.dim()).zip(codes.chunks_exact_mut(self.shape.subspaces()));
+        for (vector, codes) in pairs {
+            choice.look(vector, &self.shape, &self.books);
+            choice.nearest(codes);
+            choice.improve(self.weight, codes);
         }
     }
 
@@ -82,22 +107,33 @@ impl Model {
         let mut tables = vec![0.0; self.shape.subspaces() * centroids];
         let pieces = self.shape.pieces().zip(&self.books);
         for ((range, book), table) in pieces.zip(tables.chunks_exact_mut(centroids)) {
-            match self.shape.metric {
-                Metric::Dot => book.products(&vector[range], table),
-                _ => book.squares(&vector[range], table),
+            if self.is_of_products() {
+                book.products(&vector[range], table);
+            } else {
+                book.squares(&vector[range], table);
             }
         }
-        let factor = self.factor();
+        let factor = match self.shape.metric {
+            _ if self.is_of_products() => -1.0,
+            Metric::Cosine => 0.5,
+            _ => 1.0,
+        };
         tables.iter_mut().for_each(|x| *x *= factor);
         tables
     }
 
-    /// What makes a distance of the metric of a sum of squares or products.
-    pub(super) fn factor(&self) -> f32 {
+    /// Whether distances are made of products, not of squares.
+    fn is_of_products(&self) -> bool {
+        self.shape.metric == Metric::Dot || self.weight > 0.0
+    }
+
+    /// What a distance has beside the entries of tables, if `rest` is the squared length of what is left out of the query.
+    pub(super) fn beside(&self, rest: f32) -> f32 {
         match self.shape.metric {
-            Metric::Dot => -1.0,
-            Metric::Cosine => 0.5,
-            _ => 1.0,
+            Metric::Dot => 0.0,
+            Metric::Cosine if self.is_of_products() => 1.0,
+            Metric::Cosine => 0.5 * rest,
+            _ => rest,
         }
     }
 }

@@ -12,8 +12,9 @@ use super::train::{PqSettings, cut};
 use super::turn::Turn;
 use crate::kmeans::{Centroids, KMeans};
 
-/// Turns of rotation and centroids.
+/// Turns of rotation and centroids, up to so many dimensions; beyond, where each takes longer, fewer.
 const TURNS: usize = 40;
+const TURNS_DIM: usize = 512;
 /// Rounds of k-means to a turn; centroids go on from where they were.
 const ROUNDS: usize = 2;
 /// Rows used: more do not make a better rotation.
@@ -26,7 +27,7 @@ pub(super) fn fit(rows: &[f32], shape: &PqShape, settings: &PqSettings) -> Turn 
     let rows = &rows[..count * dim];
     let mut directions = dealt(rows, shape);
     let mut books: Vec<Option<Centroids>> = vec![None; shape.subspaces()];
-    for _ in 0..TURNS {
+    for _ in 0..TURNS.min(TURNS * TURNS_DIM / dim) {
         let mut turned = rows.to_vec();
         Turn::new(&directions, dim).turn(&mut turned);
         improve(&mut turned, shape, settings, &mut books);

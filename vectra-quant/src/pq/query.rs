@@ -12,7 +12,8 @@ const SUMS: usize = 8;
 /// A query, with a table for each byte of codes, that can be compared with any row of the same [`Pq`].
 ///
 /// A table holds what the metric makes of a piece of the query and each centroid: the squared distance under L2, half of that
-/// under cosine, minus the product under dot. Two codes of four bits share a byte and a table. Distances are sums of
+/// under cosine, minus the product under dot, or also under cosine where the model was trained for products (the distance is then
+/// one more). Two codes of four bits share a byte and a table. Distances are sums of
 /// entries in `f32`, added up in one order.
 #[derive(Clone)]
 pub struct PqQuery {
@@ -20,7 +21,7 @@ pub struct PqQuery {
     /// A table for each code, before those of four bits are joined.
     tables: Vec<f32>,
     bytes: Vec<Table>,
-    /// What a projection left out of the query, as a part of the distance.
+    /// What the distance has beside the entries.
     rest: f32,
 }
 

@@ -4,6 +4,7 @@ use vectra_core::Metric;
 use vectra_core::env::SeededRng;
 use vectra_core::vector::normalize::inverse_norm;
 
+use super::anisotropic;
 use super::codec::Pq;
 use super::format;
 use super::model::Model;
@@ -30,10 +31,13 @@ pub enum PqRotation {
 }
 
 /// The longest vectors for which a rotation is trained: the work grows with the third power.
-pub const OPQ_DIM_MAX: usize = 4096;
+pub const OPQ_DIM_MAX: usize = 2048;
+
+/// The longest pieces that are trained for products: the work grows with the third power.
+const PRODUCTS_DIM_MAX: usize = 64;
 
 /// How a [`Pq`] is trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PqSettings {
     /// Pieces to a vector, at most as many as it has components and 16,384.
     pub subspaces: usize,
@@ -41,6 +45,9 @@ pub struct PqSettings {
     pub bits: u8,
     /// What is done before vectors are cut.
     pub rotation: PqRotation,
+    /// Which products matter, as a share of the greatest that a vector has with queries of a length, below 0.9; the higher, the more
+    /// errors along a vector weigh. 0 weighs all errors alike. For dot and cosine only.
+    pub threshold: f32,
     /// Rounds of k-means at most.
     pub rounds: usize,
     /// What is drawn follows from it.
@@ -50,12 +57,20 @@ pub struct PqSettings {
 impl PqSettings {
     /// So many codes of so many bits, of vectors as they are.
     pub const fn new(subspaces: usize, bits: u8) -> Self {
-        Self { subspaces, bits, rotation: PqRotation::None, rounds: 25, seed: 1 }
+        Self { subspaces, bits, rotation: PqRotation::None, threshold: 0.0, rounds: 25, seed: 1 }
     }
 
     /// The same with another rotation.
     pub const fn rotation(mut self, rotation: PqRotation) -> Self {
         self.rotation = rotation;
+        self
+    }
+
+    /// The same with codes for products, as those of `ScaNN` are. For a few hundred dimensions 0.15 is a good threshold, or 0.1 with a
+    /// rotation. Such codes find more of the greatest products, take several times as long to train and to encode, and stand for
+    /// vectors that are farther from those encoded.
+    pub const fn threshold(mut self, threshold: f32) -> Self {
+        self.threshold = threshold;
         self
     }
 
@@ -76,13 +91,13 @@ impl Pq {
     /// Trains a codec on `sample`, vectors of `dim` components that lie one after the other. At most 65,536 of them are used,
     /// 16,384 for codes of four bits; a hundred for each centroid are enough.
     ///
-    /// Takes seconds on one core with codes of eight bits and a full sample, and without a rotation a fraction of one with
-    /// four. The same sample, settings and seed give the same model; with a rotation, on the same kind of processor.
+    /// Takes seconds on one core with codes of eight bits and a full sample, and a fraction of one with four; with a rotation
+    /// ten seconds for a few hundred dimensions, and minutes for the longest vectors. The same sample, settings and seed give the same model; with a rotation, on the same kind of processor.
     /// Total over what the vectors hold, as [`encode`](crate::Codec::encode) is.
     ///
     /// # Errors
     /// If the sample is empty, or the settings do not fit: no pieces or more than `dim` or 16,384, other than 4 or 8 bits, the metric
-    /// L1, or a rotation for more than [`OPQ_DIM_MAX`] dimensions.
+    /// L1, a threshold under L2 or for pieces of more than 64 components, or a rotation for more than [`OPQ_DIM_MAX`] dimensions.
     ///
     /// # Panics
     /// If `dim` is not in `1..=`[`DIM_MAX`] or `sample` is not a whole number of vectors.
@@ -114,14 +129,18 @@ impl Pq {
             let centroids = means.seed(settings.seed.wrapping_add(n as u64)).train(&piece, range.len())?;
             books.push(whole(centroids.to_rows(), range.len(), shape.centroids()));
         }
-        Ok(Self::of_model(format::identified(Model { shape, books, turn })))
+        let weight = anisotropic::weight(dim, settings);
+        if weight > 0.0 {
+            anisotropic::settle(&sane(&rows), &shape, weight, &mut books);
+        }
+        Ok(Self::of_model(format::identified(Model { shape, books, turn, weight })))
     }
 }
 
 /// The shape that the settings ask for, of a model without a checksum.
 fn shape(dim: usize, metric: Metric, settings: &PqSettings) -> Result<PqShape, TrainError> {
     let refused = |text: String| Err(TrainError::Settings(text));
-    let &PqSettings { subspaces, bits, rotation, .. } = settings;
+    let &PqSettings { subspaces, bits, rotation, threshold, .. } = settings;
     if metric == Metric::L1 {
         return refused("product quantization knows no L1 distances; take SQ8 codes for them".into());
     }
@@ -134,6 +153,14 @@ fn shape(dim: usize, metric: Metric, settings: &PqSettings) -> Result<PqShape, T
     if rotation == PqRotation::Opq && dim > OPQ_DIM_MAX {
         return refused(format!(
             "a rotation is trained for at most {OPQ_DIM_MAX} dimensions, not {dim}; train without one"
+        ));
+    }
+    let short = dim.div_ceil(subspaces) <= PRODUCTS_DIM_MAX && metric != Metric::L2;
+    if threshold != 0.0 && !(short && (0.0..=0.9).contains(&threshold)) {
+        return refused(format!(
+            "a threshold is from 0 to 0.9, for dot and cosine, and for pieces of at most {PRODUCTS_DIM_MAX} components; it is \
+             {threshold} for pieces of {} under {metric}",
+            dim.div_ceil(subspaces)
         ));
     }
     match PqShape::new(dim, metric, subspaces, bits, 0) {

@@ -40,9 +40,17 @@ fn tolerance(query: &[f32], decoded: &[f32], metric: Metric) -> f64 {
     1e-5 * (square(decoded) + if metric == Metric::Cosine { 1.0 } else { square(query) })
 }
 
+/// As [`reference`], of a model for products.
+fn reference_of_products(query: &[f32], decoded: &[f32], metric: Metric) -> f64 {
+    let norm = query.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+    let (scale, beside) = if metric == Metric::Cosine { (1.0 / norm, 1.0) } else { (1.0, 0.0) };
+    beside - query.iter().zip(decoded).map(|(q, x)| f64::from(*q) * scale * f64::from(*x)).sum::<f64>()
+}
+
 fn distances_are_those_of_decoded_vectors(dim: usize, settings: PqSettings) {
     let (vectors, queries) = (clustered(600, dim, 10, 0.5, 1), uniform(5, dim, 2));
-    for metric in METRICS {
+    let products = settings.threshold > 0.0;
+    for metric in METRICS.into_iter().filter(|metric| !products || *metric != Metric::L2) {
         let pq = trained(&vectors, dim, metric, settings);
         let rows = encoded(&pq, &vectors);
         let mut decoded = vec![0.0; dim];
@@ -52,7 +60,8 @@ fn distances_are_those_of_decoded_vectors(dim: usize, settings: PqSettings) {
             bound.scan(&rows, &mut scanned);
             for (row, found) in rows.chunks_exact(pq.row_bytes()).zip(scanned) {
                 pq.decode(row, &mut decoded);
-                let expected = reference(query, &decoded, metric);
+                let of = if products { reference_of_products } else { reference };
+                let expected = of(query, &decoded, metric);
                 let limit = tolerance(query, &decoded, metric);
                 assert!((f64::from(found) - expected).abs() < limit, "{pq:?}: {found} {expected}");
                 assert_eq!(found.to_bits(), bound.score_row(row).to_bits());
@@ -83,6 +92,38 @@ fn turned_vectors_are_turned_back() {
         let settings = PqSettings::new(5, bits).rounds(4).rotation(PqRotation::Opq);
         distances_are_those_of_decoded_vectors(21, settings);
     }
+}
+
+#[test]
+fn codes_for_products_stand_for_vectors_too() {
+    for (bits, rotation) in [(4, PqRotation::None), (8, PqRotation::Opq)] {
+        let settings = PqSettings::new(5, bits).rounds(4).threshold(0.5).rotation(rotation);
+        distances_are_those_of_decoded_vectors(21, settings);
+    }
+}
+
+#[test]
+fn a_threshold_keeps_the_greatest_products() {
+    // Lengths differ, as they do where the product says more than the angle.
+    let mut dice = Dice::new(15);
+    let mut vectors = uniform(2000, 64, 16);
+    vectors.chunks_exact_mut(64).for_each(|vector| {
+        let length = 0.5 + dice.uniform().abs();
+        vector.iter_mut().for_each(|x| *x *= length);
+    });
+    let (oracle, queries) = (Oracle::new(&vectors, 64, Metric::Dot), uniform(30, 64, 17));
+    let recall = |threshold: f32| {
+        let pq = trained(&vectors, 64, Metric::Dot, PqSettings::new(16, 4).rounds(8).threshold(threshold));
+        let rows = encoded(&pq, &vectors);
+        let found = |query: &[f32]| {
+            let near = PqRows::new(pq.clone(), &rows).nearest(&pq.bind(query), 10);
+            let slots: Vec<u32> = near.iter().map(|near| near.slot).collect();
+            oracle.recall(query, 10, &slots, |_| true) / 30.0
+        };
+        queries.chunks_exact(64).map(found).sum::<f64>()
+    };
+    let (without, with) = (recall(0.0), recall(0.3));
+    assert!(with > without + 0.05, "{without} {with}");
 }
 
 #[test]
@@ -200,7 +241,8 @@ fn degenerate_samples_train() {
     for (n, sample) in samples.iter().enumerate() {
         for metric in METRICS {
             for (bits, rotation) in [(4, PqRotation::None), (8, PqRotation::None), (4, PqRotation::Opq)] {
-                let settings = PqSettings::new(5, bits).rounds(3).rotation(rotation);
+                let threshold = if bits == 4 && metric != Metric::L2 { 0.5 } else { 0.0 };
+                let settings = PqSettings::new(5, bits).rounds(3).rotation(rotation).threshold(threshold);
                 let pq = trained(sample, 20, metric, settings);
                 let rows = encoded(&pq, sample);
                 let (mut out, mut decoded) = (vec![f32::NAN; sample.len() / 20], [f32::NAN; 20]);
@@ -244,8 +286,14 @@ fn settings_that_do_not_fit_are_refused() {
     assert!(text(8, Metric::L2, PqSettings::new(9, 8)).contains("8 components cannot be cut into 9 pieces"));
     assert!(text(8, Metric::L2, PqSettings::new(0, 8)).contains("into 0 pieces"));
     assert!(text(8, Metric::L2, PqSettings::new(4, 5)).contains("4 or 8 bits, not 5"));
+    let products = |threshold| PqSettings::new(4, 8).threshold(threshold);
+    assert!(text(8, Metric::L2, products(0.2)).contains("for dot and cosine"));
+    for threshold in [f32::NAN, -0.1, 1.0] {
+        assert!(text(8, Metric::Dot, products(threshold)).contains("from 0 to 0.9"));
+    }
+    assert!(text(300, Metric::Dot, products(0.2)).contains("at most 64 components"));
     let turned = PqSettings::new(4, 8).rotation(PqRotation::Opq);
-    assert!(text(5000, Metric::L2, turned).contains("at most 4096 dimensions"));
+    assert!(text(5000, Metric::L2, turned).contains("at most 2048 dimensions"));
     assert_eq!(Pq::train(&[], 8, Metric::L2, &PqSettings::new(4, 8)), Err(TrainError::Empty));
 }
 

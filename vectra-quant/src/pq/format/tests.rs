@@ -38,6 +38,20 @@ fn a_section_leads_back() {
 }
 
 #[test]
+fn the_weight_of_errors_leads_back() {
+    let settings = PqSettings::new(3, 4).rounds(2).threshold(0.5);
+    let vectors = uniform(50, 7, 3);
+    let pq = Pq::train(&vectors, 7, Metric::Dot, &settings).expect("settings that fit");
+    let section = pq.to_section();
+    assert_eq!(section[20..24], 1.0_f32.to_le_bytes(), "6 x 0.25 / 0.75 - 1");
+    let opened = Pq::open_section(&section).expect("own section");
+    let (mut one, mut other) = (vec![0; 64 * 50], vec![1; 64 * 50]);
+    pq.encode_all(&vectors, &mut one);
+    opened.encode_all(&vectors, &mut other);
+    assert_eq!((one, opened.to_section()), (other, section));
+}
+
+#[test]
 fn the_bytes_are_those_of_the_table() {
     let pq = trained(PqRotation::None);
     let section = pq.to_section();
@@ -66,7 +80,11 @@ fn each_field_is_checked() {
     assert!(error(&forged(12, &[8])).contains("pieces"), "more pieces than components");
     assert!(error(&forged(16, &[2])).contains("rotation"));
     assert!(error(&forged(16, &[1])).contains("bytes expected"), "a rotation that is not there");
+    for weight in [f32::NAN, -1.0, -0.0, f32::INFINITY, 2e6] {
+        assert!(error(&forged(20, &weight.to_le_bytes())).contains("weight"), "{weight}");
+    }
     assert!(error(&forged(30, &[1])).contains("reserved"));
+    assert!(error(&forged(17, &[1])).contains("reserved"));
     for no_component in [f32::NAN, f32::INFINITY, 1e30] {
         assert!(error(&forged(80, &no_component.to_le_bytes())).contains("component"), "{no_component}");
     }
