@@ -66,7 +66,7 @@ impl PqSettings {
         self
     }
 
-    /// The same with codes for products, as those of `ScaNN` are. For a few hundred dimensions 0.15 is a good threshold, or 0.1 with a
+    /// The same with codes for products, as those of `ScaNN` are. For a few hundred dimensions 0.15 is a good threshold, or 0.12 with a
     /// rotation. Such codes find more of the greatest products, take several times as long to train and to encode, and stand for
     /// vectors that are farther from those encoded.
     pub const fn threshold(mut self, threshold: f32) -> Self {
