@@ -75,10 +75,16 @@ impl PqBlocks {
     pub fn row(&self, slot: u32, row: &mut [u8]) {
         assert!(slot < self.rows, "row {slot} of {}", self.rows);
         assert_eq!(row.len(), self.codec.row_bytes(), "a row has row_bytes bytes");
-        let shape = self.codec.shape();
-        let mut codes = vec![0; shape.subspaces()];
-        layout(shape).unpack(&self.blocks, slot as usize, &mut codes);
-        shape.pack(&codes, row);
+        row.fill(0);
+        self.gather(slot, row);
+    }
+
+    /// The bytes of the row at `slot` that hold codes: a line has one of each row of its block.
+    fn gather(&self, slot: u32, row: &mut [u8]) {
+        let (block, at) = (slot as usize / BLOCK_ROWS, slot as usize % BLOCK_ROWS);
+        let bytes = layout(self.codec.shape()).block_bytes();
+        let lines = self.blocks[block * bytes..][..bytes].as_chunks::<BLOCK_ROWS>().0;
+        row.iter_mut().zip(lines).for_each(|(byte, line)| *byte = line[at]);
     }
 
     /// For each query the `k` rows, of those that `admits` admits, whose distances are smallest as far as entries of bytes can
@@ -143,11 +149,9 @@ impl PqBlocks {
 
     /// The `k` of the rows `found` that are nearest to the query, by entries in `f32`.
     fn scored(&self, query: &PqQuery, found: Vec<Found>, k: usize) -> Vec<Neighbor> {
-        let layout = layout(self.codec.shape());
-        let (mut codes, mut row) = (vec![0; layout.columns()], vec![0; self.codec.row_bytes()]);
+        let mut row = vec![0; self.codec.row_bytes()];
         let exact = |found: Found| {
-            layout.unpack(&self.blocks, found.row as usize, &mut codes);
-            self.codec.shape().pack(&codes, &mut row);
+            self.gather(found.row, &mut row);
             Neighbor { slot: found.row, distance: query.score(&row) }
         };
         let mut near: Vec<Neighbor> = found.into_iter().map(exact).collect();
