@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use vectra::Metric;
+use vectra::{Metric, Quantization};
 
 use crate::generate::Kind;
 use crate::workload::Rung;
@@ -259,6 +259,12 @@ pub(crate) struct AnnArgs {
     /// Keeps vectors out of memory: each that is compared exactly is read from its file.
     #[arg(long)]
     pub(crate) lean: bool,
+    /// Has the vectors encoded so, such as sq8 or rabitq-2, before anything is measured.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) quantization: Option<Quantization>,
+    /// Has codes and graphs take at most so many bytes, chosen by the engine.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) memory_budget: Option<u64>,
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -53,6 +53,13 @@ pub(crate) fn ann(args: &AnnArgs) -> Outcome<Report> {
     let (opened, built) = open_or_build(args, base.as_mut(), queries.all()[0])?;
     let Opened { index, open_s, first_answer_s } = opened;
     check(args, &index, base.as_ref(), queries.dim())?;
+    if args.quantization.is_some() || args.memory_budget.is_some() {
+        let progress = Progress::new("encoding");
+        index.set_quantization(args.quantization.unwrap_or_default(), args.memory_budget)?;
+        index.wait_optimized()?;
+        drop(progress);
+        tell_codes(&index);
+    }
     index.wait_optimized()?;
     let index_bytes = measure::folder_bytes(&args.index)?;
     let queries = queries.all();
@@ -112,6 +119,19 @@ fn open(args: &AnnArgs, query: &[f32]) -> vectra::Result<Opened> {
     let open_s = start.elapsed().as_secs_f64();
     index.query(query).top_k(args.k).without_metadata().run()?;
     Ok(Opened { index, open_s, first_answer_s: start.elapsed().as_secs_f64() })
+}
+
+/// Says what the segments are searched on.
+fn tell_codes(index: &Index) {
+    for segment in index.stats().shards.iter().flat_map(|shard| &shard.segments) {
+        let Some(codes) = segment.codes else { continue };
+        let bytes = u64::from(segment.rows) * codes.row_bytes as u64 + segment.graph_bytes;
+        let vectra::SegmentStats { rows, .. } = segment;
+        println!(
+            "{rows} rows on {} of {} components, {} B a row, {bytes} B with the graph",
+            codes.codec, codes.components, codes.row_bytes
+        );
+    }
 }
 
 /// Refuses an index that is not what the arguments say: its figures would be another's.
