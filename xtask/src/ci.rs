@@ -4,7 +4,7 @@
 //! tests come last: their runner's own summary, passed through unmodified, ends the output.
 
 use crate::workspace::Workspace;
-use crate::{Outcome, bench, process, tidy};
+use crate::{Outcome, bench, neon, process, tidy};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 const WASM: &str = "wasm32-unknown-unknown";
 
 /// What this machine has beyond the toolchain.
-#[derive(Clone, Copy)]
 struct Tools {
     nextest: bool,
     wasm: bool,
+    /// Why the tests of the NEON kernels are not emulated, if they are not.
+    neon: Option<String>,
 }
 
 /// One step: what it is called, what it does.
@@ -27,8 +28,8 @@ struct Step {
 }
 
 enum Action {
-    /// A cargo command, perhaps with one variable set.
-    Cargo { arguments: Vec<&'static str>, variable: Option<(&'static str, &'static str)> },
+    /// A cargo command, perhaps with variables set.
+    Cargo { arguments: Vec<&'static str>, variables: Vec<(&'static str, &'static str)> },
     /// The architecture's rules.
     Tidy,
     /// Builds every example and runs those of the libraries.
@@ -36,7 +37,7 @@ enum Action {
     /// Compares counters with those recorded.
     Gate,
     /// Nothing, for a reason.
-    Skip(&'static str),
+    Skip(String),
 }
 
 /// Runs every step; the first failure ends it with what to run next.
@@ -44,8 +45,8 @@ pub(crate) fn run() -> Outcome<()> {
     let workspace = Workspace::load()?;
     let start = Instant::now();
     let mut timings = Vec::new();
-    for step in plan(Tools::detect(&workspace.root)) {
-        if let Action::Skip(reason) = step.action {
+    for step in plan(&Tools::detect(&workspace.root)) {
+        if let Action::Skip(reason) = &step.action {
             println!("ci: {}: skipped: {reason}", step.name);
             timings.push(format!("{} skipped", step.name));
             continue;
@@ -67,10 +68,10 @@ pub(crate) fn run() -> Outcome<()> {
 }
 
 /// The steps in order: cheap and telling ones first, the tests last.
-fn plan(tools: Tools) -> Vec<Step> {
+fn plan(tools: &Tools) -> Vec<Step> {
     let step = |name, arguments: &[&'static str]| Step {
         name,
-        action: Action::Cargo { arguments: arguments.to_vec(), variable: None },
+        action: Action::Cargo { arguments: arguments.to_vec(), variables: Vec::new() },
     };
     let bare = ["check", "-p", "vectradb", "--no-default-features"];
     let wasm = ["check", "-p", "vectradb", "--no-default-features", "--target", WASM];
@@ -83,17 +84,21 @@ fn plan(tools: Tools) -> Vec<Step> {
         if tools.wasm {
             step("wasm", &wasm)
         } else {
-            Step { name: "wasm", action: Action::Skip("the target wasm32-unknown-unknown is not installed") }
+            Step {
+                name: "wasm",
+                action: Action::Skip("the target wasm32-unknown-unknown is not installed".into()),
+            }
         },
         Step {
             name: "docs",
-            action: Action::Cargo { arguments: docs, variable: Some(("RUSTDOCFLAGS", "-D warnings")) },
+            action: Action::Cargo { arguments: docs, variables: vec![("RUSTDOCFLAGS", "-D warnings")] },
         },
         Step { name: "examples", action: Action::Examples },
         Step { name: "gate", action: Action::Gate },
         step("doctests", &["test", "--workspace", "--doc"]),
         models("models of the log", &["-p", "vectra-wal", "--test", "it"]),
         models("models of the facade", &["-p", "vectradb", "--lib"]),
+        emulated(tools.neon.as_ref()),
         if tools.nextest {
             step("tests", &["nextest", "run", "--workspace"])
         } else {
@@ -105,17 +110,23 @@ fn plan(tools: Tools) -> Vec<Step> {
 /// What loom tries in every order of the threads. In a folder of its own: the flag makes everything be built anew.
 fn models(name: &'static str, tests: &[&'static str]) -> Step {
     let arguments = [&["test"], tests, &["--target-dir", "target/loom", "interleavings"]].concat();
-    Step { name, action: Action::Cargo { arguments, variable: Some(("RUSTFLAGS", "--cfg loom")) } }
+    Step { name, action: Action::Cargo { arguments, variables: vec![("RUSTFLAGS", "--cfg loom")] } }
+}
+
+/// The tests of the NEON kernels, emulated where the machine has other registers.
+fn emulated(obstacle: Option<&String>) -> Step {
+    let variables = neon::VARIABLES.to_vec();
+    let action = match obstacle {
+        Some(reason) => Action::Skip(reason.clone()),
+        None => Action::Cargo { arguments: neon::tests(), variables },
+    };
+    Step { name: "neon", action }
 }
 
 impl Tools {
     fn detect(root: &Path) -> Self {
         let nextest = process::succeeds(process::cargo(root).args(["nextest", "--version"]));
-        // The library folder of a target exists exactly when its standard library is installed.
-        let mut rustc = Command::new("rustc");
-        rustc.current_dir(root).args(["--print", "target-libdir", "--target", WASM]);
-        let wasm = process::capture(&mut rustc).is_ok_and(|folder| Path::new(folder.trim()).is_dir());
-        Self { nextest, wasm }
+        Self { nextest, wasm: neon::has_target(root, WASM), neon: neon::obstacle(root) }
     }
 }
 
@@ -123,9 +134,9 @@ impl Step {
     /// The command that repeats this step alone.
     fn retry(&self) -> String {
         match &self.action {
-            Action::Cargo { arguments, variable: None } => format!("cargo {}", arguments.join(" ")),
-            Action::Cargo { arguments, variable: Some((name, value)) } => {
-                format!("{name}='{value}' cargo {}", arguments.join(" "))
+            Action::Cargo { arguments, variables } => {
+                let set = variables.iter().map(|(name, value)| format!("{name}='{value}' "));
+                format!("{}cargo {}", set.collect::<String>(), arguments.join(" "))
             }
             Action::Tidy => "cargo xtask tidy".to_owned(),
             Action::Examples => "cargo build --workspace --examples".to_owned(),
@@ -138,9 +149,9 @@ impl Step {
 impl Action {
     fn run(&self, workspace: &Workspace) -> Outcome<()> {
         match self {
-            Self::Cargo { arguments, variable } => {
+            Self::Cargo { arguments, variables } => {
                 let mut command = process::cargo(&workspace.root);
-                command.args(arguments).envs(*variable);
+                command.args(arguments).envs(variables.iter().copied());
                 process::pass_through(&mut command)
             }
             Self::Tidy => tidy::run(false),
@@ -208,15 +219,20 @@ mod tests {
     use crate::workspace::Member;
     use serde_json::json;
 
-    fn named(tools: Tools, name: &str) -> String {
+    /// All tools, or none.
+    fn tools(there: bool) -> Tools {
+        let neon = (!there).then(|| "no emulator".to_owned());
+        Tools { nextest: there, wasm: there, neon }
+    }
+
+    fn named(tools: &Tools, name: &str) -> String {
         let step = plan(tools).into_iter().find(|step| step.name == name);
         step.expect("the step is planned").retry()
     }
 
     #[test]
     fn the_plan_covers_everything_and_ends_with_the_tests() {
-        let names: Vec<&str> =
-            plan(Tools { nextest: true, wasm: true }).iter().map(|step| step.name).collect();
+        let names: Vec<&str> = plan(&tools(true)).iter().map(|step| step.name).collect();
         let expected = [
             "fmt",
             "tidy",
@@ -229,6 +245,7 @@ mod tests {
             "doctests",
             "models of the log",
             "models of the facade",
+            "neon",
             "tests",
         ];
         assert_eq!(names, expected);
@@ -236,19 +253,29 @@ mod tests {
 
     #[test]
     fn missing_tools_change_the_plan_and_nothing_is_dropped_silently() {
-        let (rich, poor) = (Tools { nextest: true, wasm: true }, Tools { nextest: false, wasm: false });
+        let (rich, poor) = (&tools(true), &tools(false));
         assert_eq!(named(rich, "tests"), "cargo nextest run --workspace");
         assert_eq!(named(poor, "tests"), "cargo test --workspace --lib --bins --tests");
         assert!(named(rich, "wasm").ends_with("--target wasm32-unknown-unknown"));
-        let skipped = plan(poor).into_iter().find(|step| step.name == "wasm").expect("it stays in the plan");
-        assert!(matches!(skipped.action, Action::Skip(_)));
+        let skipped = plan(poor).into_iter().filter_map(|step| match step.action {
+            Action::Skip(reason) => Some((step.name, reason)),
+            _ => None,
+        });
+        let skipped: Vec<(&str, String)> = skipped.collect();
+        assert_eq!(skipped[0].0, "wasm");
+        assert_eq!(skipped[1..], [("neon", "no emulator".to_owned())]);
         assert_eq!(plan(poor).len(), plan(rich).len());
     }
 
     #[test]
     fn the_hint_repeats_the_step_with_its_variable() {
-        let tools = Tools { nextest: true, wasm: true };
+        let tools = &tools(true);
         assert_eq!(named(tools, "docs"), "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps");
+        let neon = named(tools, "neon");
+        for (name, value) in neon::VARIABLES {
+            assert!(neon.contains(&format!("{name}='{value}' ")), "{neon}");
+        }
+        assert!(neon.contains("' cargo test -p vectra-core -p vectra-quant "), "{neon}");
         assert_eq!(named(tools, "tidy"), "cargo xtask tidy");
         assert_eq!(named(tools, "gate"), "cargo xtask bench --gate");
         assert_eq!(named(tools, "clippy"), "cargo clippy --workspace --all-targets -- -D warnings");
@@ -290,7 +317,7 @@ mod tests {
     fn a_step_that_cannot_start_is_an_error() {
         let run = |root: &str| {
             let workspace = Workspace { root: PathBuf::from(root), members: Vec::new() };
-            let action = Action::Cargo { arguments: vec!["--version"], variable: Some(("A", "b")) };
+            let action = Action::Cargo { arguments: vec!["--version"], variables: vec![("A", "b")] };
             action.run(&workspace)
         };
         assert!(run(".").is_ok());

@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod faults;
 mod fuzz;
+mod neon;
 mod process;
 mod tidy;
 mod workspace;

@@ -81,8 +81,8 @@ impl Table for Kernels {
         #[cfg(target_arch = "x86_64")]
         all.extend(x86_64::TABLES);
         #[cfg(target_arch = "aarch64")]
-        all.push(&aarch64::KERNELS);
-        all.push(&generic::PORTABLE);
+        all.extend([&aarch64::KERNELS]);
+        all.extend([&generic::PORTABLE]);
         all
     }
 }
