@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use vectra::{Durability, ElementKind, FieldKind, IndexedField, ItemId, Metric};
+use vectra::{Durability, ElementKind, FieldKind, IndexedField, ItemId, Metric, Quantization};
+
+use crate::size;
 
 /// Vectors in a folder: durable nearest-neighbour search with metadata.
 #[derive(Debug, Parser)]
@@ -49,7 +51,7 @@ pub(crate) enum Command {
     MeasureRecall(MeasureRecallArgs),
     /// Show one item.
     Get(GetArgs),
-    /// Show settings, sizes and counts.
+    /// Show settings, sizes and counts, and how vectors are encoded.
     Info(IndexArgs),
     /// Check that the index holds together, with --deep every stored byte; changes nothing.
     Verify(VerifyArgs),
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     /// Drop what is dead, merge, and build every graph.
     Compact(IndexArgs),
+    /// Change how vectors are encoded for search; without a name or a budget, show it.
+    Quantize(QuantizeArgs),
     /// Copy an index, as it is now, into another folder; only what is not there yet.
     Backup(BackupArgs),
     /// Make an index from a backup.
@@ -116,6 +120,42 @@ pub(crate) struct CreateArgs {
     /// When a write counts as done: `sync`, `none` or `interval:MS`.
     #[arg(long, default_value = "sync", value_parser = parse_durability)]
     pub(crate) durability: Durability,
+    #[command(flatten)]
+    pub(crate) encoding: Encoding,
+}
+
+/// How a new index encodes vectors for search.
+#[derive(Debug, Args)]
+pub(crate) struct Encoding {
+    /// How vectors are encoded for search: auto, sq8, sq4, or rabitq-1 to rabitq-8 [default: auto].
+    #[arg(long, value_name = "NAME", value_parser = parse_quantization)]
+    pub(crate) quantization: Option<Quantization>,
+    /// How much memory codes and graphs may take, e.g. 24MiB; auto chooses codes that fit.
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    pub(crate) memory_budget: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuantizeArgs {
+    /// Folder of the index.
+    pub(crate) index: PathBuf,
+    /// How vectors are to be encoded: auto, sq8, sq4, or rabitq-1 to rabitq-8.
+    #[arg(value_name = "NAME", value_parser = parse_quantization)]
+    pub(crate) quantization: Option<Quantization>,
+    #[command(flatten)]
+    pub(crate) budget: Budget,
+}
+
+/// How much memory there is.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+pub(crate) struct Budget {
+    /// How much memory codes and graphs may take, e.g. 24MiB; auto chooses codes that fit.
+    #[arg(long, value_name = "BYTES", value_parser = size::parse)]
+    pub(crate) memory_budget: Option<u64>,
+    /// As much memory as they like.
+    #[arg(long)]
+    pub(crate) no_memory_budget: bool,
 }
 
 #[derive(Debug, Args)]
@@ -144,6 +184,8 @@ pub(crate) struct ImportArgs {
     /// Pass over rows that are in the index already with the same vector.
     #[arg(long)]
     pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) encoding: Encoding,
 }
 
 #[derive(Debug, Args)]
@@ -317,6 +359,10 @@ fn parse_id(text: &str) -> Result<ItemId, String> {
     ItemId::parse(text).map_err(|e| e.to_string())
 }
 
+fn parse_quantization(text: &str) -> Result<Quantization, String> {
+    text.parse().map_err(|e: vectra::Error| e.to_string())
+}
+
 fn parse_field(text: &str) -> Result<IndexedField, String> {
     let (path, kind) = text.rsplit_once(':').ok_or("write PATH:KIND, e.g. section:keyword")?;
     let kind = match kind {
@@ -359,6 +405,17 @@ mod tests {
         assert_eq!(parse_durability("interval:5"), Ok(Durability::Interval(Duration::from_millis(5))));
         assert!(parse_durability("interval:x").is_err());
         assert!(parse_durability("always").is_err());
+    }
+
+    #[test]
+    fn quantizations_are_read() {
+        for known in Quantization::ALL {
+            assert_eq!(parse_quantization(&known.to_string()), Ok(known));
+        }
+        assert!(parse_quantization("pq").expect_err("none").contains("rabitq-8"));
+        let both = ["vectra", "quantize", "i", "--memory-budget", "1MiB", "--no-memory-budget"];
+        assert!(Cli::try_parse_from(both).is_err());
+        assert!(Cli::try_parse_from(&both[..5]).is_ok() && Cli::try_parse_from(&both[..3]).is_ok());
     }
 
     #[test]

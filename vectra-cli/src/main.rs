@@ -9,8 +9,10 @@
 mod args;
 mod exit;
 mod failure;
+mod size;
 
 // What is read and what is shown.
+mod encoding;
 mod input;
 mod output;
 mod progress;

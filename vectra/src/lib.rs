@@ -64,7 +64,7 @@ pub use crate::read::{Probe, QueryBatch, QueryBuilder, RecallReport, RecallSampl
 pub use crate::reader::Reader;
 pub use crate::salvage::{LostRows, SalvageOptions, SalvageReport, salvage};
 pub use crate::settings::{DIM_MAX, Settings};
-pub use crate::stats::{Codes, SegmentStats, ShardStats, Stats, Written};
+pub use crate::stats::{Codes, QuantizationStats, SegmentStats, ShardStats, Stats, Written};
 pub use crate::verify::{Finding, VerifyOptions, VerifyReport, verify, verify_deep};
 pub use crate::write::batch::Receipt;
 pub use crate::write::bulk::BulkLoader;

@@ -1,5 +1,7 @@
 //! Sizes and counts of an open index.
 
+mod codes;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
@@ -7,10 +9,10 @@ use vectra_core::codec::Digest;
 use vectra_tier::{PartRef, Role};
 use vectra_wal::{LogStats, Lsn};
 
+pub use self::codes::{Codes, QuantizationStats};
 use crate::engine::Engine;
-use crate::maintain::Summary;
+use crate::maintain::{Summary, Wanted};
 use crate::manifest::{SegmentEntry, Tier};
-use crate::segment::index::SealedIndex;
 use crate::segment::sealed::SealedView;
 use crate::snapshot::State;
 
@@ -30,6 +32,8 @@ pub struct Stats {
     pub manifest: Digest,
     /// One entry per shard.
     pub shards: Vec<ShardStats>,
+    /// How vectors are encoded for search, and the memory that takes.
+    pub quantization: QuantizationStats,
     /// Log files on disk.
     pub log_files: u64,
     /// Bytes of log on disk.
@@ -122,7 +126,7 @@ pub struct SegmentStats {
     pub updated: u32,
     /// Whether its graph is built.
     pub has_graph: bool,
-    /// The codes that are searched, and how many components of a vector they are made of.
+    /// The codes that are searched, and what they are made of.
     pub codes: Option<Codes>,
     /// Bytes of its graph.
     pub graph_bytes: u64,
@@ -132,42 +136,39 @@ pub struct SegmentStats {
     pub bytes: u64,
 }
 
-/// The codes of a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Codes {
-    /// The codec, as [`Quantization`](crate::Quantization) names it.
-    pub codec: &'static str,
-    /// Components that have a code: all of them, or the directions that a projection keeps.
-    pub components: usize,
-    /// Bytes of a vector's code.
-    pub row_bytes: usize,
-}
-
 impl Stats {
     pub(crate) fn collect(engine: &Engine) -> Self {
         let state = engine.cell.load();
         let log = engine.log.stats();
-        let stats = Self::of(&state, engine.summary(), engine.log.durable_lsn(), log);
+        let wanted = (*engine.wanted.lock(), engine.settings.dim);
+        let stats = Self::of(&state, engine.summary(), wanted, engine.log.durable_lsn(), log);
         let (written, damaged_indexes) = (engine.written(log.frame_bytes), engine.derived.damaged());
         Self { written, damaged_indexes, ..stats }
     }
 
-    /// Of a state and the manifest and log behind it.
-    pub(crate) fn of(state: &State, committed: Summary, durable_lsn: Lsn, log: LogStats) -> Self {
+    /// Of a state and the manifest and log behind it, with what is wanted of codes for vectors of so many components.
+    pub(crate) fn of(
+        state: &State,
+        committed: Summary,
+        (wanted, dim): (Wanted, u32),
+        durable_lsn: Lsn,
+        log: LogStats,
+    ) -> Self {
         let shards = state.shards.iter().zip(committed.covered).map(|(shard, covered_lsn)| ShardStats {
             unsealed_rows: shard.unsealed().map(|s| u64::from(s.len())).sum(),
             unsealed_bytes: shard.unsealed().map(|s| s.bytes() as u64).sum(),
             covered_lsn,
             segments: shard.sealed.iter().map(segment).collect(),
         });
+        let shards: Vec<ShardStats> = shards.collect();
         Self {
             items: state.shards.iter().map(|shard| shard.live(state.visible_lsn)).sum(),
             visible_lsn: state.visible_lsn,
             durable_lsn,
             generation: committed.generation,
             manifest: committed.digest,
-            shards: shards.collect(),
+            quantization: QuantizationStats::of(wanted, dim, &shards),
+            shards,
             log_files: log.files,
             log_bytes: log.bytes,
             log_syncs: log.syncs,
@@ -190,14 +191,9 @@ fn segment(view: &SealedView) -> SegmentStats {
         live: view.live(),
         updated: view.overlay.len() as u32,
         has_graph: view.segment.has_graph(),
-        codes: view.segment.index.as_ref().map(|index| codes(index)),
+        codes: view.segment.index.as_ref().map(|index| Codes::of(index)),
         graph_bytes: view.segment.index.as_ref().map_or(0, |index| index.graph_bytes()),
         verified: view.segment.index.as_ref().is_some_and(|index| index.is_verified()),
         bytes: SegmentEntry::parts(&view.segment.entry).map(|part| part.length).sum(),
     }
-}
-
-fn codes(index: &SealedIndex) -> Codes {
-    let codes = index.codes();
-    Codes { codec: codes.name(), components: codes.components(), row_bytes: codes.row_bytes() }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use vectra::{Durability, FieldKind, IndexedField, Reader, SegmentStats, Settings, Stats};
 
 use crate::args::IndexArgs;
+use crate::encoding;
 use crate::exit::Exit;
 use crate::failure::Result;
 use crate::folder;
@@ -27,7 +28,10 @@ fn as_json(index: &Reader, disk: u64) -> Json {
     let fields = settings.indexed_fields.iter().map(|f| json!({"path": f.path, "kind": kind(f)}));
     let segment = |s: &SegmentStats| {
         let (rows, live, updated) = (s.rows, s.live, s.updated);
-        json!({"rows": rows, "live": live, "updated": updated, "has_graph": s.has_graph, "bytes": s.bytes})
+        json!({
+            "rows": rows, "live": live, "updated": updated, "has_graph": s.has_graph, "bytes": s.bytes,
+            "codes": encoding::codes_json(s), "graph_bytes": s.graph_bytes,
+        })
     };
     let shards = stats.shards.iter().map(|shard| {
         let segments: Vec<Json> = shard.segments.iter().map(segment).collect();
@@ -39,6 +43,7 @@ fn as_json(index: &Reader, disk: u64) -> Json {
         "metric": settings.metric.name(),
         "element": settings.element.name(),
         "durability": durability(settings.durability),
+        "quantization": encoding::as_json(&stats.quantization),
         "indexed_fields": fields.collect::<Vec<_>>(),
         "m": settings.m,
         "ef_construction": settings.ef_construction,
@@ -65,28 +70,33 @@ fn show(index: &Reader, disk: u64, output: &mut Output) -> Result<()> {
         ("indexed", indexed(&settings)),
         ("durability", durability(settings.durability)),
         ("graph", format!("m {}, ef_construction {}", settings.m, settings.ef_construction)),
+        ("encoding", encoding::explained(&stats)),
+        ("memory", encoding::memory(&stats.quantization)),
         ("search", format!("ef {} unless a query says otherwise", settings.ef_search)),
         ("size", format!("{} (parts {parts}, log {log})", bytes(disk))),
         ("manifest", format!("generation {}", stats.generation)),
         ("log", format!("LSN {} visible, {} durable", stats.visible_lsn, stats.durable_lsn)),
     ])?;
-    let rows = segment_rows(&stats);
+    let rows = segment_rows(&stats, settings.dim);
     if !rows.is_empty() {
         output.line("")?;
-        output.table(&[">shard", "segment", ">rows", ">live", ">updated", ">bytes", "graph"], &rows)?;
+        let headings =
+            [">shard", "segment", ">rows", ">live", ">updated", ">bytes", ">graph", ">codes", "encoded as"];
+        output.table(&headings, &rows)?;
     }
     Ok(())
 }
 
-fn segment_rows(stats: &Stats) -> Vec<Vec<String>> {
+fn segment_rows(stats: &Stats, dim: u32) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for (number, shard) in stats.shards.iter().enumerate() {
         for (at, s) in shard.segments.iter().enumerate() {
-            let graph = if s.has_graph { "yes" } else { "not yet" };
+            let graph = if s.has_graph { bytes(s.graph_bytes) } else { "not yet".to_owned() };
+            let codes = s.codes.map_or("-".to_owned(), |codes| bytes(codes.bytes(s.rows)));
             let counts = [s.rows, s.live, s.updated].map(|n| count(n.into()));
             let mut row = vec![number.to_string(), at.to_string()];
             row.extend(counts);
-            row.extend([bytes(s.bytes), graph.to_owned()]);
+            row.extend([bytes(s.bytes), graph, codes, encoding::codes_text(s, dim)]);
             rows.push(row);
         }
         if shard.unsealed_rows > 0 {
@@ -100,6 +110,8 @@ fn segment_rows(stats: &Stats) -> Vec<Vec<String>> {
                 dash(),
                 memory,
                 "no".into(),
+                dash(),
+                dash(),
             ]);
         }
     }

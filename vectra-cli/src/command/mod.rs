@@ -10,6 +10,7 @@ mod get;
 mod import;
 mod info;
 mod measure_recall;
+mod quantize;
 mod query;
 mod salvage;
 mod verify;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: &Command, output: &mut Output) -> Result<Exit> {
         Command::Verify(args) => verify::run(args, output),
         Command::Delete(args) => delete::run(args, output),
         Command::Compact(args) => compact::run(args, output),
+        Command::Quantize(args) => quantize::run(args, output),
         Command::Backup(args) => backup::back_up(args, output),
         Command::Restore(args) => backup::restore(args, output),
         Command::Checkpoint(command) => checkpoint::run(command, output),

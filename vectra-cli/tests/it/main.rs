@@ -8,5 +8,6 @@ mod demo;
 mod happy;
 mod keep;
 mod locked;
+mod quantize;
 mod refused;
 mod resume;

@@ -9,7 +9,7 @@ use super::view::{Folder, View, folder};
 use crate::builder::Builder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::item::{Item, Page};
-use crate::maintain::Summary;
+use crate::maintain::{Summary, Wanted};
 use crate::opened::OpenReport;
 use crate::read::{QueryBatch, QueryBuilder, Snapshot};
 use crate::recover::Outside;
@@ -153,7 +153,8 @@ impl Reader {
         let view = self.view.lock();
         let state = self.snapshot().state;
         let summary = Summary::of_manifest(&view.manifest, view.digest, true);
-        Stats::of(&state, summary, state.visible_lsn, view.log())
+        let wanted = (Wanted::of(&view.manifest.settings), view.manifest.settings.dim);
+        Stats::of(&state, summary, wanted, state.visible_lsn, view.log())
     }
 }
 

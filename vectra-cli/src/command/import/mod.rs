@@ -6,9 +6,10 @@ mod load;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use vectra::{Index, Metric, Settings};
+use vectra::{Index, Metric, Quantization, Settings};
 
 use crate::args::ImportArgs;
+use crate::encoding;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::folder;
@@ -76,9 +77,13 @@ fn open_files(args: &ImportArgs) -> Result<ItemFiles> {
 
 /// What a new index is made with.
 fn new_settings(files: &ItemFiles, args: &ImportArgs) -> Result<Settings> {
+    let quantization = args.encoding.quantization.unwrap_or(Quantization::Auto);
+    encoding::check(quantization, args.encoding.memory_budget)?;
     let mut settings = Settings::new(files.vectors.dim() as u32)
         .with_metric(args.metric.unwrap_or(Metric::Cosine))
-        .with_element(files.vectors.element());
+        .with_element(files.vectors.element())
+        .with_quantization(quantization);
+    settings.memory_budget_bytes = args.encoding.memory_budget;
     settings.indexed_fields.clone_from(&args.index_fields);
     settings.validate()?;
     Ok(settings)
@@ -97,6 +102,16 @@ fn agree(index: &Index, files: &ItemFiles, args: &ImportArgs) -> Result<Settings
     if let Some(metric) = args.metric.filter(|metric| *metric != settings.metric) {
         let text = format!("the index {name} measures {} distance, not {metric}", settings.metric);
         return refuse(text, "leave --metric out, or import into a new folder");
+    }
+    let (quantization, budget) = index.quantization();
+    let asked = &args.encoding;
+    if asked.quantization.is_some_and(|asked| asked != quantization)
+        || asked.memory_budget.is_some_and(|asked| Some(asked) != budget)
+    {
+        let budget = budget.map(|b| format!(" and a memory budget of {}", bytes(b))).unwrap_or_default();
+        let text = format!("the index {name} has the quantization {quantization}{budget}");
+        let path = shell_word(&args.into.display().to_string());
+        return refuse(text, &format!("vectra quantize {path} changes it; leave it out here"));
     }
     if let Some(field) = args.index_fields.iter().find(|field| !settings.indexed_fields.contains(field)) {
         let text = format!("the index {name} was made without --index-field {}", field.path);
