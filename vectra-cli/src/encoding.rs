@@ -54,7 +54,7 @@ pub(crate) fn codes_text(segment: &SegmentStats, dim: u32) -> String {
             (_, true) => format!(" of {components} rotated"),
             _ => String::new(),
         };
-        format!("{codec}{made}, {row_bytes} B")
+        format!("{codec}{made}, {row_bytes} B a vector")
     })
 }
 

@@ -34,14 +34,15 @@ pub(super) fn run(args: &QuantizeArgs, output: &mut Output) -> Result<Exit> {
         let [before, after] = [&before, &after].map(|stats| encoding::as_json(&stats.quantization));
         output.json(&json!({"before": before, "after": after, "seconds": seconds}))?;
     } else {
-        let [from, to] = [&before, &after].map(|stats| stats.quantization);
         let size = |of: fn(&Stats) -> u64| format!("{} -> {}", bytes(of(&before)), bytes(of(&after)));
-        output.line(format!("{} -> {} in {seconds:.1} s", from.asked, to.asked))?;
-        output.facts(&[
+        output.line(format!("encoded in {seconds:.1} s"))?;
+        let mut facts = vec![
+            ("before", encoding::explained(&before)),
             ("codes", size(|stats| stats.quantization.codes_bytes)),
             ("graphs", size(|stats| stats.quantization.graph_bytes)),
-        ])?;
-        show(&after, output)?;
+        ];
+        facts.extend(now(&after));
+        output.facts(&facts)?;
     }
     Ok(Exit::Ok)
 }
@@ -67,7 +68,7 @@ fn explain(path: &Path, output: &mut Output) -> Result<Exit> {
     if output.is_json() {
         output.json(&json!({"now": encoding::as_json(&stats.quantization), "names": names}))?;
     } else {
-        show(&stats, output)?;
+        output.facts(&now(&stats))?;
         output.line(format!("there are {}", names.join(", ")))?;
         output.line(format!(
             "to change it: vectra quantize {} NAME",
@@ -77,7 +78,7 @@ fn explain(path: &Path, output: &mut Output) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn show(stats: &Stats, output: &mut Output) -> Result<()> {
-    output
-        .facts(&[("encoding", encoding::explained(stats)), ("memory", encoding::memory(&stats.quantization))])
+/// How vectors are encoded, and what that takes.
+fn now(stats: &Stats) -> [(&'static str, String); 2] {
+    [("encoding", encoding::explained(stats)), ("memory", encoding::memory(&stats.quantization))]
 }

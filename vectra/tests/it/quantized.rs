@@ -114,6 +114,36 @@ fn searched_bytes(index: &Index) -> u64 {
 }
 
 #[test]
+fn stats_say_what_codes_take_also_to_readers() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let root = dir.path().join("index");
+    let index = filled(&root, Settings::new(DIM as u32));
+    let reader = Reader::open(&root).expect("an index");
+    let all = searched_bytes(&index);
+    for (asked, budget, codec, fits) in [
+        (Quantization::Sq4, None, "sq4", true),
+        (Quantization::RaBitQ { bits: 3 }, Some(5), "rabitq-3", false),
+        (Quantization::Auto, Some(5), "rabitq-1", false),
+        (Quantization::Auto, Some(all), "sq8", true),
+    ] {
+        index.set_quantization(asked, budget).expect("a healthy disk");
+        index.wait_optimized().expect("a healthy disk");
+        let stats = index.stats();
+        let sums = stats.quantization;
+        assert_eq!((sums.asked, sums.memory_budget_bytes, sums.fits), (asked, budget, fits));
+        assert_eq!((sums.bytes(), sums.f32_bytes), (searched_bytes(&index), (4 * ROWS * DIM) as u64));
+        let codes = stats.shards[0].segments[0].codes.expect("sealed with codes");
+        assert_eq!((codes.codec, codes.projected, codes.rotated), (codec, false, codec != "sq8"));
+        let chosen = if codec == "rabitq-1" { Quantization::RaBitQ { bits: 1 } } else { asked };
+        assert_eq!((codes.chosen, codes.finer_row_bytes.is_some()), (chosen, codec.starts_with("rabitq")));
+        assert!(reader.refresh().expect("a healthy disk"), "another generation");
+        assert_eq!(reader.stats().quantization, sums);
+        assert_eq!(reader.stats().shards[0].segments[0].codes, Some(codes));
+        assert_eq!(reader.settings().quantization, asked);
+    }
+}
+
+#[test]
 fn codes_shrink_and_grow_with_the_budget() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let index = filled(&dir.path().join("index"), Settings::new(DIM as u32));
