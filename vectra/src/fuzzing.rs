@@ -11,7 +11,7 @@ mod truth;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, by name.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("calibration", derived::calibration),
     ("codes", derived::codes),
     ("container", files::container),
@@ -25,6 +25,7 @@ pub const TARGETS: [Target; 15] = [
     ("metadata", truth::metadata),
     ("operations", truth::operations),
     ("projection", derived::projection),
+    ("rotation", derived::rotation),
     ("segment", truth::segment),
     ("shard_map", files::shard_map),
 ];

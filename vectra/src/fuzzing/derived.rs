@@ -7,7 +7,9 @@ use vectra_core::index::{AnnIndex, SearchParams};
 use vectra_core::io::Blob;
 use vectra_core::scorer::{Scorer, VectorStore};
 use vectra_hnsw::{Hnsw, HnswView, Params};
-use vectra_quant::{CodeQuery, Codec, Header, Projection, Quantizer, Sq4, Sq8, Sq8View, View};
+use vectra_quant::{
+    Binary, CodeQuery, Codec, Coder, Header, Projection, Quantizer, RaBitQ, Rotated, Sq4, Sq8, Sq8View, View,
+};
 
 use crate::segment::calibration::{Calibration, Rule, TARGETS, WANTED};
 
@@ -37,6 +39,8 @@ pub(super) fn codes(bytes: &[u8]) {
     match Header::decode(&section).map(|header| header.quantizer) {
         Ok(Quantizer::Sq8(codec)) => score(&section, codec),
         Ok(Quantizer::Sq4(codec)) => score(&section, codec),
+        Ok(Quantizer::RaBitQ(codec)) => score(&section, codec),
+        Ok(Quantizer::Binary(codec)) => score(&section, codec),
         Ok(_) | Err(_) => (),
     }
 }
@@ -69,6 +73,24 @@ fn encode_and_score<C: Codec>(projection: &Projection, codec: &C) {
     let (vector, mut row) = (vec![0.5; projection.dim()], vec![0; codec.row_bytes()]);
     projection.encode(codec, &vector, &mut row);
     _ = projection.bind(codec, &vector).score_row(&row);
+}
+
+/// A rotation behind the byte that says whether its header's sum is made right.
+pub(super) fn rotation(bytes: &[u8]) {
+    let Some((repair, section)) = bytes.split_first() else { return };
+    let mut section = section.to_vec();
+    if section.len() >= 64 && repair & 1 == 1 {
+        let centre = crc32c(&section[64..]);
+        section[12..16].copy_from_slice(&centre.to_le_bytes());
+    }
+    repair_sum(&mut section, *repair, 60);
+    let Ok(rotated) = Rotated::open_section(&Blob::copy_of(&section)) else { return };
+    let codec = RaBitQ::new(rotated.padded(), 3, rotated.metric());
+    assert_eq!(rotated.to_section(), section, "one rotation has one encoding");
+    let coder = Coder::rotated(rotated, codec);
+    let (vector, mut row) = (vec![0.5; coder.dim()], vec![0; coder.codec().row_bytes()]);
+    coder.encode(&vector, &mut row);
+    _ = coder.bind(&vector).score_row(&row);
 }
 
 /// A graph over the rows that its header states, behind the byte that says whether its header's sum is made right.
@@ -112,6 +134,15 @@ fn store(rows: u32) -> Sq8View {
     Sq8View::open(Blob::copy_of(&bytes), codec, rows).expect("as many rows as were encoded")
 }
 
+/// A section of two rows.
+fn rows_of<C: Codec>(codec: &C) -> Vec<u8> {
+    let header = Header { quantizer: codec.quantizer(), rows: 2 }.encode();
+    let vector: Vec<f32> = [0.5, -1.0].into_iter().cycle().take(codec.dim()).collect();
+    let mut rows = vec![0; 2 * codec.row_bytes()];
+    rows.chunks_exact_mut(codec.row_bytes()).for_each(|row| codec.encode(&vector, row));
+    [&header[..], &rows].concat()
+}
+
 /// Sections of sixty rows and fewer.
 pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let behind = |bytes: &[u8]| [&[1], bytes].concat();
@@ -119,11 +150,10 @@ pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let codec = store.codec();
     let header = Header { quantizer: codec.quantizer(), rows: 3 }.encode();
     let codes = [&header[..], &store.rows().bytes()[..3 * codec.row_bytes()]].concat();
-    let four = Sq4::new(2, Metric::L2);
-    let header = Header { quantizer: four.quantizer(), rows: 2 }.encode();
-    let mut rows = vec![0; 2 * four.row_bytes()];
-    rows.chunks_exact_mut(four.row_bytes()).for_each(|row| four.encode(&[0.5, -1.0], row));
-    let of_four_bits = [&header[..], &rows].concat();
+    let of_four_bits = rows_of(&Sq4::new(2, Metric::L2));
+    let [of_three_bits, of_signs] =
+        [rows_of(&RaBitQ::new(64, 3, Metric::L2)), rows_of(&Binary::new(5, Metric::Cosine))];
+    let rotation = Rotated::new(&[0.5, -1.0, 0.25], Metric::L2, 7).to_section();
     let params = Params { m: 4, ef_construction: 8, seed: 1 };
     let graph = Hnsw::build(&store, &params, 1, &|_| true).expect("nobody stops it").encode();
     let directions = [1.0, 0.0, 0.0, 0.0, 0.6, 0.8];
@@ -135,7 +165,10 @@ pub(super) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("calibration", "two_bands", behind(&calibration)),
         ("codes", "three_rows", behind(&codes)),
         ("codes", "two_rows_of_four_bits", behind(&of_four_bits)),
+        ("codes", "two_rows_of_rabitq", behind(&of_three_bits)),
+        ("codes", "two_rows_of_signs", behind(&of_signs)),
         ("graph", "sixty_rows", behind(&graph)),
         ("projection", "two_of_three", behind(&projection)),
+        ("rotation", "of_three", behind(&rotation)),
     ]
 }
