@@ -100,6 +100,7 @@ impl KMeans {
     }
 
     /// Goes on from earlier centroids, if there are any, with all of the finite `rows`, of which there must be one.
+    #[cfg(feature = "opq")]
     pub(crate) fn go_on(&self, rows: &[f32], dim: usize, earlier: Option<Centroids>) -> Centroids {
         let start = match earlier {
             Some(earlier) => earlier.to_rows(),
@@ -163,6 +164,7 @@ impl Centroids {
         self.columns.dim()
     }
 
+    #[cfg(feature = "opq")]
     pub(crate) fn columns(&self) -> &Columns {
         &self.columns
     }

@@ -13,6 +13,7 @@ mod blocks;
 mod codec;
 mod format;
 mod model;
+#[cfg(feature = "opq")]
 mod opq;
 mod pieces;
 mod query;

@@ -8,7 +8,6 @@ use super::anisotropic;
 use super::codec::Pq;
 use super::format;
 use super::model::Model;
-use super::opq;
 use super::pieces::PqShape;
 use crate::columns::Columns;
 use crate::fastscan::COLUMNS_MAX;
@@ -26,7 +25,8 @@ const ROWS_PER_CENTROID: usize = 1024;
 pub enum PqRotation {
     /// Nothing.
     None,
-    /// They are turned by a matrix that is trained together with the centroids, for at most [`OPQ_DIM_MAX`] dimensions.
+    /// They are turned by a matrix that is trained together with the centroids, for at most [`OPQ_DIM_MAX`] dimensions. Needs the
+    /// feature `opq`; models that have one are read without it.
     Opq,
 }
 
@@ -114,9 +114,12 @@ impl Pq {
             return Err(TrainError::Empty);
         }
         let mut rows = prepared(sample, &shape, settings.seed);
-        let turn = match settings.rotation {
+        let turn: Option<super::turn::Turn> = match settings.rotation {
             PqRotation::None => None,
-            PqRotation::Opq => Some(opq::fit(&rows, &shape, settings)),
+            #[cfg(feature = "opq")]
+            PqRotation::Opq => Some(super::opq::fit(&rows, &shape, settings)),
+            #[cfg(not(feature = "opq"))]
+            PqRotation::Opq => unreachable!("refused with the shape"),
         };
         if let Some(turn) = &turn {
             turn.turn(&mut rows);
@@ -149,6 +152,11 @@ fn shape(dim: usize, metric: Metric, settings: &PqSettings) -> Result<PqShape, T
         return refused(format!(
             "vectors of {dim} components cannot be cut into {subspaces} pieces; take 1 to {most}"
         ));
+    }
+    if rotation == PqRotation::Opq && cfg!(not(feature = "opq")) {
+        let text =
+            "this build trains no rotations; enable the feature opq of vectra-quant, or train without one";
+        return refused(text.into());
     }
     if rotation == PqRotation::Opq && dim > OPQ_DIM_MAX {
         return refused(format!(
