@@ -44,6 +44,12 @@ impl Pq {
         self.model.turn.is_some()
     }
 
+    /// Under cosine, how much of what a code is short of in squared length is added to its product with a query, 0 to 0.5: from the
+    /// sample; the distance to a vector that `c` stands for is `1 - <q, c> - correction (1 - |c|^2)`. 0 under other metrics.
+    pub fn correction(&self) -> f32 {
+        self.model.correction
+    }
+
     /// Writes the codes of `vectors`, which lie one after the other, to as many rows: the same as
     /// [`encode`](Codec::encode) for each, and faster.
     ///
@@ -119,7 +125,8 @@ impl Codec for Pq {
         assert_eq!(row.len(), self.row_bytes(), "a row has row_bytes bytes");
         let mut vector = vec![0.0; self.dim()];
         self.model.decode(row, &mut vector);
-        PqQuery::new(self.clone(), self.model.tables(&vector), self.model.beside(0.0))
+        let (tables, beside) = self.model.tables_of_row(&vector);
+        PqQuery::new(self.clone(), tables, beside)
     }
 }
 

@@ -11,7 +11,8 @@
 //! | 16 | 1 if there is a rotation, else 0 |
 //! | 17..20 | reserved, zero |
 //! | 20..24 | how much more errors along a vector weigh, `f32`, 0 ..= 2^20; 0 under L2 |
-//! | 24..56 | reserved, zero |
+//! | 24..28 | how much of what codes are short of in squared length is added to products, `f32`, 0 ..= 0.5; 0 but under cosine |
+//! | 28..56 | reserved, zero |
 //! | 56..60 | CRC32C of all bytes behind the header, `u32` |
 //! | 60..64 | CRC32C of bytes 0..60, `u32`; sections of rows name the model by it |
 //! | 64.. | for each piece its 16 or 256 centroids, each with its components, `f32` |
@@ -111,7 +112,7 @@ impl Pq {
             rest = others;
         }
         let turn = header.turned.then(|| Turn::new(rest, shape.dim()));
-        Ok(Self::of_model(Model { shape, books, turn, weight: header.weight }))
+        Ok(Self::of_model(Model { shape, books, turn, weight: header.weight, correction: header.correction }))
     }
 }
 
@@ -135,7 +136,8 @@ fn section(model: &Model) -> Vec<u8> {
     let mut w = Writer::new();
     w.bytes(&MAGIC).u16(VERSION).u8(shape.bits()).u8(shape.metric().code());
     w.u32(shape.dim() as u32).u32(shape.subspaces() as u32).u8(model.turn.is_some().into());
-    w.bytes(&[0; 3]).u32(model.weight.to_bits()).bytes(&[0; 32]).u32(crc32c(&body));
+    w.bytes(&[0; 3]).u32(model.weight.to_bits()).u32(model.correction.to_bits());
+    w.bytes(&[0; 28]).u32(crc32c(&body));
     w.u32(crc32c(w.as_bytes()));
     let mut section = w.into_bytes();
     section.extend_from_slice(&body);
@@ -147,6 +149,7 @@ struct Header {
     shape: PqShape,
     turned: bool,
     weight: f32,
+    correction: f32,
     /// Checksum of what follows.
     body: u32,
 }
@@ -163,7 +166,8 @@ impl Header {
         }
         let (bits, metric, dim, subspaces) = (r.u8()?, r.u8()?, r.u32()? as usize, r.u32()? as usize);
         let (turned, zeros, weight) = (r.u8()?, r.bytes(3)?, f32::from_bits(r.u32()?));
-        let (reserved, body) = (r.bytes(32)?, r.u32()?);
+        let correction = f32::from_bits(r.u32()?);
+        let (reserved, body) = (r.bytes(28)?, r.u32()?);
         let (found, expected) = (r.u32()?, crc32c(&section[..CHECKED_BYTES]));
         if found != expected {
             return Err(PqFormatError::Checksum { offset: CHECKED_BYTES, expected, found });
@@ -182,10 +186,14 @@ impl Header {
         if !(0.0..=most).contains(&weight) || weight.is_sign_negative() {
             return Err(field(20, "weight of errors along a vector"));
         }
+        let most = if metric == Metric::Cosine { 0.5 } else { 0.0 };
+        if !(0.0..=most).contains(&correction) || correction.is_sign_negative() {
+            return Err(field(24, "correction of products"));
+        }
         if turned > 1 || zeros.iter().chain(reserved).any(|byte| *byte != 0) {
             return Err(field(16, "rotation or reserved bytes"));
         }
-        Ok(Self { shape, turned: turned == 1, weight, body })
+        Ok(Self { shape, turned: turned == 1, weight, correction, body })
     }
 
     /// The length of the whole section.

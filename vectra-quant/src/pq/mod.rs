@@ -11,6 +11,7 @@
 mod anisotropic;
 mod blocks;
 mod codec;
+mod correction;
 mod format;
 mod model;
 #[cfg(feature = "opq")]

@@ -15,14 +15,16 @@ use crate::sq::sane;
 const GROUP: usize = 64;
 
 /// A trained model. All tables are whole: there is no code without a centroid.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Model {
     pub(super) shape: PqShape,
     /// For each piece its centroids.
     pub(super) books: Vec<Columns>,
     pub(super) turn: Option<Turn>,
-    /// How much more errors along a vector weigh; only where distances are made of products.
+    /// How much more errors along a vector weigh; 0 under L2.
     pub(super) weight: f32,
+    /// How much of what a code is short of in squared length is added to products; 0 but under cosine.
+    pub(super) correction: f32,
 }
 
 impl Model {
@@ -101,39 +103,58 @@ impl Model {
         }
     }
 
-    /// For each piece of a vector that is cut what each centroid adds to the distance.
-    pub(super) fn tables(&self, vector: &[f32]) -> Vec<f32> {
-        let centroids = self.shape.centroids();
-        let mut tables = vec![0.0; self.shape.subspaces() * centroids];
-        let pieces = self.shape.pieces().zip(&self.books);
-        for ((range, book), table) in pieces.zip(tables.chunks_exact_mut(centroids)) {
-            if self.is_of_products() {
-                book.products(&vector[range], table);
-            } else {
-                book.squares(&vector[range], table);
-            }
+    /// For each piece of a query that is cut what each centroid adds to the distance.
+    pub(super) fn tables(&self, query: &[f32]) -> Vec<f32> {
+        match self.shape.metric {
+            Metric::Dot => self.products(query, 0.0),
+            Metric::Cosine => self.products(query, self.correction),
+            _ => self.squares(query),
         }
-        let factor = match self.shape.metric {
-            _ if self.is_of_products() => -1.0,
-            Metric::Cosine => 0.5,
-            _ => 1.0,
-        };
-        tables.iter_mut().for_each(|x| *x *= factor);
-        tables
-    }
-
-    /// Whether distances are made of products, not of squares.
-    fn is_of_products(&self) -> bool {
-        self.shape.metric == Metric::Dot || self.weight > 0.0
     }
 
     /// What a distance has beside the entries of tables, if `rest` is the squared length of what is left out of the query.
     pub(super) fn beside(&self, rest: f32) -> f32 {
         match self.shape.metric {
             Metric::Dot => 0.0,
-            Metric::Cosine if self.is_of_products() => 1.0,
-            Metric::Cosine => 0.5 * rest,
+            Metric::Cosine => 1.0 - self.correction,
             _ => rest,
         }
+    }
+
+    /// The tables of a vector that is itself that of a row, and what distances have beside them: under cosine it is half of the
+    /// squared distance.
+    pub(super) fn tables_of_row(&self, decoded: &[f32]) -> (Vec<f32>, f32) {
+        if self.shape.metric == Metric::Cosine {
+            let square: f32 = decoded.iter().map(|x| x * x).sum();
+            return (self.products(decoded, 0.5), 0.5 * square);
+        }
+        (self.tables(decoded), self.beside(0.0))
+    }
+
+    /// The squared distances.
+    fn squares(&self, vector: &[f32]) -> Vec<f32> {
+        let mut tables = self.zeros();
+        let pieces =
+            self.shape.pieces().zip(&self.books).zip(tables.chunks_exact_mut(self.shape.centroids()));
+        pieces.for_each(|((range, book), table)| book.squares(&vector[range], table));
+        tables
+    }
+
+    /// The products, negative, and so much of the squared lengths of the centroids.
+    fn products(&self, vector: &[f32], correction: f32) -> Vec<f32> {
+        let (mut tables, mut origin) = (self.zeros(), Vec::new());
+        let mut lengths = vec![0.0; self.shape.centroids()];
+        let pieces = self.shape.pieces().zip(&self.books).zip(tables.chunks_exact_mut(lengths.len()));
+        for ((range, book), table) in pieces {
+            origin.resize(range.len(), 0.0);
+            book.products(&vector[range], table);
+            book.squares(&origin, &mut lengths);
+            table.iter_mut().zip(&lengths).for_each(|(x, length)| *x = correction * length - *x);
+        }
+        tables
+    }
+
+    fn zeros(&self) -> Vec<f32> {
+        vec![0.0; self.shape.subspaces() * self.shape.centroids()]
     }
 }

@@ -11,10 +11,9 @@ const SUMS: usize = 8;
 
 /// A query, with a table for each byte of codes, that can be compared with any row of the same [`Pq`].
 ///
-/// A table holds what the metric makes of a piece of the query and each centroid: the squared distance under L2, half of that
-/// under cosine, minus the product under dot, or also under cosine where the model was trained for products (the distance is then
-/// one more). Two codes of four bits share a byte and a table. Distances are sums of
-/// entries in `f32`, added up in one order.
+/// A table holds what the metric makes of a piece of the query and each centroid: the squared distance under L2, minus the product
+/// under dot, and under cosine also [so much](Pq::correction) of the squared length of the centroid; between rows, then, half of the
+/// squared distance. Two codes of four bits share a byte and a table. Distances are sums of entries in `f32`, added up in one order.
 #[derive(Clone)]
 pub struct PqQuery {
     codec: Pq,

@@ -6,6 +6,7 @@ use vectra_core::vector::normalize::inverse_norm;
 
 use super::anisotropic;
 use super::codec::Pq;
+use super::correction::correction;
 use super::format;
 use super::model::Model;
 use super::pieces::PqShape;
@@ -136,7 +137,8 @@ impl Pq {
         if weight > 0.0 {
             anisotropic::settle(&sane(&rows), &shape, weight, &mut books);
         }
-        Ok(Self::of_model(format::identified(Model { shape, books, turn, weight })))
+        let correction = if metric == Metric::Cosine { correction(&sane(&rows), dim) } else { 0.0 };
+        Ok(Self::of_model(format::identified(Model { shape, books, turn, weight, correction })))
     }
 }
 

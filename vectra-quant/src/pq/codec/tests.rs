@@ -7,6 +7,7 @@ use super::*;
 use crate::codec::CodeQuery;
 use crate::format::Header;
 use crate::kmeans::TrainError;
+use crate::pq::model::Model;
 use crate::pq::{PqRotation, PqRows, PqSettings, PqView};
 
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
@@ -21,16 +22,18 @@ fn encoded(pq: &Pq, vectors: &[f32]) -> Vec<u8> {
     rows
 }
 
-/// The distance of two vectors of which the second is already decoded, in f64.
-fn reference(query: &[f32], decoded: &[f32], metric: Metric) -> f64 {
+/// The distance of a query to a vector that is decoded, in f64; under cosine with so much of what its squared length is short of.
+fn reference(query: &[f32], decoded: &[f32], metric: Metric, correction: f32) -> f64 {
     let norm = query.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-    let scale = if metric == Metric::Cosine && norm > 0.0 { 1.0 / norm } else { 1.0 };
-    let pairs = || query.iter().zip(decoded).map(|(q, x)| (f64::from(*q) * scale, f64::from(*x)));
+    let pairs = || query.iter().zip(decoded).map(|(q, x)| (f64::from(*q), f64::from(*x)));
+    let product = pairs().map(|(q, x)| q * x).sum::<f64>();
+    let length = pairs().map(|(_, x)| x * x).sum::<f64>();
     match metric {
-        Metric::Dot => -pairs().map(|(q, x)| q * x).sum::<f64>(),
-        _ => {
-            pairs().map(|(q, x)| (q - x).powi(2)).sum::<f64>() * if metric == Metric::L2 { 1.0 } else { 0.5 }
+        Metric::Dot => -product,
+        Metric::Cosine => {
+            1.0 - product / if norm > 0.0 { norm } else { 1.0 } - f64::from(correction) * (1.0 - length)
         }
+        _ => pairs().map(|(q, x)| (q - x).powi(2)).sum::<f64>(),
     }
 }
 
@@ -38,13 +41,6 @@ fn reference(query: &[f32], decoded: &[f32], metric: Metric) -> f64 {
 fn tolerance(query: &[f32], decoded: &[f32], metric: Metric) -> f64 {
     let square = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
     1e-5 * (square(decoded) + if metric == Metric::Cosine { 1.0 } else { square(query) })
-}
-
-/// As [`reference`], of a model for products.
-fn reference_of_products(query: &[f32], decoded: &[f32], metric: Metric) -> f64 {
-    let norm = query.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-    let (scale, beside) = if metric == Metric::Cosine { (1.0 / norm, 1.0) } else { (1.0, 0.0) };
-    beside - query.iter().zip(decoded).map(|(q, x)| f64::from(*q) * scale * f64::from(*x)).sum::<f64>()
 }
 
 fn distances_are_those_of_decoded_vectors(dim: usize, settings: PqSettings) {
@@ -60,8 +56,7 @@ fn distances_are_those_of_decoded_vectors(dim: usize, settings: PqSettings) {
             bound.scan(&rows, &mut scanned);
             for (row, found) in rows.chunks_exact(pq.row_bytes()).zip(scanned) {
                 pq.decode(row, &mut decoded);
-                let of = if products { reference_of_products } else { reference };
-                let expected = of(query, &decoded, metric);
+                let expected = reference(query, &decoded, metric, pq.correction());
                 let limit = tolerance(query, &decoded, metric);
                 assert!((f64::from(found) - expected).abs() < limit, "{pq:?}: {found} {expected}");
                 assert_eq!(found.to_bits(), bound.score_row(row).to_bits());
@@ -127,6 +122,32 @@ fn a_threshold_keeps_the_greatest_products() {
 }
 
 #[test]
+fn what_codes_are_short_of_is_given_back_where_it_is_needed() {
+    // Rows whose codes are short by different amounts: some of them lie where centroids are.
+    let mut vectors = clustered(3000, 32, 40, 0.4, 18);
+    for (n, vector) in vectors.chunks_exact_mut(32).enumerate() {
+        let scale = if n % 2 == 0 { 0.2 } else { 1.0 };
+        vector[16..].iter_mut().for_each(|x| *x *= scale);
+    }
+    let (oracle, queries) = (Oracle::new(&vectors, 32, Metric::Cosine), clustered(40, 32, 40, 0.4, 18));
+    let pq = trained(&vectors, 32, Metric::Cosine, PqSettings::new(8, 4).rounds(8));
+    assert!((0.2..=0.5).contains(&pq.correction()), "{}", pq.correction());
+    let rows = encoded(&pq, &vectors);
+    let recall = |correction: f32| {
+        let model = Model { correction, ..pq.model().clone() };
+        let pq = Pq::of_model(model);
+        let found = |query: &[f32]| {
+            let near = PqRows::new(pq.clone(), &rows).nearest(&pq.bind(query), 10);
+            let slots: Vec<u32> = near.iter().map(|near| near.slot).collect();
+            oracle.recall(query, 10, &slots, |_| true) / 40.0
+        };
+        queries.chunks_exact(32).map(found).sum::<f64>()
+    };
+    let (without, with) = (recall(0.0), recall(pq.correction()));
+    assert!(with > without + 0.02, "{without} {with}");
+}
+
+#[test]
 fn a_code_is_that_of_the_nearest_centroid() {
     let vectors = clustered(500, 12, 20, 0.5, 3);
     let pq = trained(&vectors, 12, Metric::L2, PqSettings::new(4, 4).rounds(4));
@@ -135,14 +156,14 @@ fn a_code_is_that_of_the_nearest_centroid() {
         let (mut codes, mut other, mut decoded) = ([0; 4], vec![0; 64], [0.0; 12]);
         pq.shape().unpack(row, &mut codes);
         pq.decode(row, &mut decoded);
-        let best = reference(vector, &decoded, Metric::L2);
+        let best = reference(vector, &decoded, Metric::L2, 0.0);
         for piece in 0..4 {
             for code in 0..16 {
                 let mut codes = codes;
                 codes[piece] = code;
                 pq.shape().pack(&codes, &mut other);
                 pq.decode(&other, &mut decoded);
-                assert!(reference(vector, &decoded, Metric::L2) >= best - 1e-6);
+                assert!(reference(vector, &decoded, Metric::L2, 0.0) >= best - 1e-6);
             }
         }
     }
@@ -211,7 +232,7 @@ fn a_rotation_helps_where_components_depend_on_each_other() {
         let (rows, mut decoded) = (encoded(&pq, &vectors), vec![0.0; 32]);
         let of = |(vector, row): (&[f32], &[u8])| {
             pq.decode(row, &mut decoded);
-            reference(vector, &decoded, Metric::L2)
+            reference(vector, &decoded, Metric::L2, 0.0)
         };
         vectors.chunks_exact(32).zip(rows.chunks_exact(64)).map(of).sum::<f64>()
     };
@@ -310,7 +331,7 @@ fn a_row_as_the_query_is_its_vector() {
             pq.decode(other, &mut y);
             // Of a decoded vector the direction is not normalised again.
             let kind = if metric == Metric::Dot { metric } else { Metric::L2 };
-            let expected = reference(&x, &y, kind) * if metric == Metric::Cosine { 0.5 } else { 1.0 };
+            let expected = reference(&x, &y, kind, 0.0) * if metric == Metric::Cosine { 0.5 } else { 1.0 };
             let store = PqRows::new(pq.clone(), &rows);
             for found in [pq.bind_row(row).score_row(other), store.between(0, 1), store.between(1, 0)] {
                 assert!(
@@ -323,9 +344,9 @@ fn a_row_as_the_query_is_its_vector() {
 }
 
 #[test]
-fn parts_know_what_the_query_left_out() {
+fn under_l2_parts_know_what_the_query_left_out() {
     let parts = uniform(200, 8, 12);
-    for (metric, share) in [(Metric::L2, 1.0), (Metric::Cosine, 0.5), (Metric::Dot, 0.0)] {
+    for (metric, share) in [(Metric::L2, 1.0), (Metric::Cosine, 0.0), (Metric::Dot, 0.0)] {
         let pq = trained(&parts, 8, metric, PqSettings::new(2, 4).rounds(3));
         let mut row = vec![0; 64];
         pq.encode_part(&parts[..8], 3.0, &mut row);
@@ -362,7 +383,7 @@ proptest! {
         let mut decoded = [f32::NAN; 7];
         pq.decode(&bytes, &mut decoded);
         prop_assert!(decoded.iter().all(|x| x.is_finite()));
-        let (found, expected) = (pq.bind(&sample[..7]).score_row(&bytes), reference(&sample[..7], &decoded, Metric::L2));
+        let (found, expected) = (pq.bind(&sample[..7]).score_row(&bytes), reference(&sample[..7], &decoded, Metric::L2, 0.0));
         prop_assert!((f64::from(found) - expected).abs() < tolerance(&sample[..7], &decoded, Metric::L2) + 1e-6);
         prop_assert!(pq.bind_row(&bytes).score_row(&bytes).is_finite());
     }

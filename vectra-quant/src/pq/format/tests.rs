@@ -56,7 +56,10 @@ fn the_bytes_are_those_of_the_table() {
     let pq = trained(PqRotation::None);
     let section = pq.to_section();
     assert_eq!(section[..17], *b"VQPM\x01\0\x04\x01\x07\0\0\0\x03\0\0\0\0");
-    assert_eq!(section[17..56], [0; 39]);
+    assert_eq!(section[17..24], [0; 7]);
+    assert!((0.0..=0.5).contains(&pq.correction()) && pq.correction() > 0.0, "{}", pq.correction());
+    assert_eq!(section[24..28], pq.correction().to_le_bytes());
+    assert_eq!(section[28..56], [0; 28]);
     assert_eq!(section.len(), 64 + 4 * 7 * 16);
     assert_eq!(section[60..64], pq.shape().model().to_le_bytes());
     // The first centroid of the second piece follows the sixteen of the first, of three components.
@@ -83,6 +86,10 @@ fn each_field_is_checked() {
     for weight in [f32::NAN, -1.0, -0.0, f32::INFINITY, 2e6] {
         assert!(error(&forged(20, &weight.to_le_bytes())).contains("weight"), "{weight}");
     }
+    for correction in [f32::NAN, -0.1, -0.0, 0.6] {
+        assert!(error(&forged(24, &correction.to_le_bytes())).contains("correction"), "{correction}");
+    }
+    assert!(error(&forged(7, &[3])).contains("correction"), "only cosine has one");
     assert!(error(&forged(30, &[1])).contains("reserved"));
     assert!(error(&forged(17, &[1])).contains("reserved"));
     for no_component in [f32::NAN, f32::INFINITY, 1e30] {
